@@ -1,0 +1,54 @@
+# make demo   measure the bundled model on this machine, end to end; OUT=runs/again measures anew
+# make test   lint, types, tests; make pytest-rest: those that take long or need an engine
+# make bench  the speed of the tool itself
+# make peers  our variants beside other servers, about four hours; PEERS_OUT=runs/peers
+#
+# On a machine without a GPU, spare yourself gigabytes of CUDA libraries:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+OUT ?= runs/demo
+PEERS_OUT ?= runs/peers
+BIN := .venv/bin
+
+.PHONY: demo test lint types pytest pytest-rest bench peers clean
+.DELETE_ON_ERROR:
+
+demo: .venv/installed-demo
+	$(BIN)/optbuild ablate onnx+quantized+batching+workers=2 --quick --out $(OUT) --resume
+
+test: lint types pytest
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-test
+	$(BIN)/mypy
+
+pytest: .venv/installed-test
+	$(BIN)/python -m pytest -m 'not docker and not thorough'
+
+pytest-rest: .venv/installed-test
+	$(BIN)/python -m pytest -m 'docker or thorough' -rs
+
+bench: .venv/installed-test
+	$(BIN)/python tests/benchmarks/bench_commands.py
+	$(BIN)/python tests/benchmarks/bench_report.py
+	$(BIN)/python tests/benchmarks/bench_report.py --large
+	$(BIN)/python tests/benchmarks/bench_load.py
+
+peers: .venv/installed-demo
+	$(BIN)/python -m builder.peers --out $(PEERS_OUT) --resume
+
+clean:
+	rm -rf .venv build
+
+.venv/installed-%: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11'; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[$*]' \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@touch $@

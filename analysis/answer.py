@@ -1,0 +1,157 @@
+"""The answer in plain words: which layers are worth it, where, by how much, how sure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis import words
+from analysis.ablation import Step
+from analysis.compare import Comparison, Metric
+from analysis.findings import Findings
+
+Status = Literal["worth it", "trade-off", "costs", "no difference", "undecided"]
+ORDER: tuple[Status, ...] = ("worth it", "trade-off", "costs", "no difference", "undecided")
+JUDGED: tuple[Metric, ...] = ("p50", "p95", "goodput")
+FEWEST_TO_LOOK = 5  # blocks
+
+
+@dataclass(frozen=True)
+class LayerAnswer:
+    """One step: `status` from all scenarios, `looks` where only blocks lean, `sentence` why."""
+
+    step: Step
+    status: Status
+    looks: bool
+    sentence: str
+    cells: tuple[tuple[str, Comparison, Comparison | None], ...]  # scenario, p95, goodput
+
+    @property
+    def label(self) -> str:
+        """What the badge says; "looks" marks what is no verdict."""
+        if not self.looks:
+            return self.status
+        return {"worth it": "looks worth it", "costs": "looks costly"}.get(
+            self.status, f"looks like a {self.status}"
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first screen of the report."""
+
+    headline: str
+    gist: str  # which layers are worth it: the badges in one line; empty with one step or none
+    layers: tuple[LayerAnswer, ...]  # the total, if there is one, is last
+
+
+def answer(findings: Findings) -> Answer:
+    """The words for an ablation, from its verdicts on p50, p95 and goodput."""
+    layers = tuple(_layer(findings, step) for step in findings.ablation.steps)
+    if not layers:
+        return Answer("One variant only: there is nothing to compare it with.", "", ())
+    return Answer(_headline(findings, layers[-1]), _gist(layers), layers)
+
+
+def _gist(layers: Sequence[LayerAnswer]) -> str:
+    """ "Worth it: onnx and quantized. Costs: batching. Undecided: workers=2." """
+    steps = [layer for layer in layers if not layer.step.total]
+    if len(steps) < 2:
+        return ""
+    by_label: dict[str, list[str]] = {}
+    for layer in sorted(steps, key=lambda one: (one.looks, ORDER.index(one.status))):
+        by_label.setdefault(layer.label, []).append(layer.step.name)
+    told = (
+        f"{label[0].upper()}{label[1:]}: {words.listed(names)}."
+        for label, names in by_label.items()
+    )
+    return " ".join(told)
+
+
+def _headline(findings: Findings, last: LayerAnswer) -> str:
+    subject = "All layers together" if last.step.total else last.step.new
+    parts = []
+    for scenario, p95, _ in last.cells:
+        claim = {
+            "improved": words.effect(p95),
+            "regressed": words.effect(p95),
+            "equivalent": "unchanged within the margin",
+            "inconclusive": f"{words.effect(p95)}, undecided",
+        }[p95.verdict]
+        if p95.leaning:
+            claim = f"{words.effect(p95)} in {_leaning_count(p95)} blocks"
+        parts.append(f"{claim} under {scenario} load")
+    level = {words.confidence(p95.interval) for _, p95, _ in last.cells if p95.interval}
+    sure = f" ({words.listed(sorted(level))} intervals over blocks)" if level else ""
+    return f"{subject}: p95 latency {'; '.join(parts)}{sure}."
+
+
+def _leaning_count(one: Comparison) -> str:
+    return f"{one.better if one.leaning == 'better' else one.worse} of {one.n}"
+
+
+def _layer(findings: Findings, step: Step) -> LayerAnswer:
+    ablation = findings.ablation
+    judged = [
+        one
+        for scenario in findings.runs.scenarios
+        for metric in JUDGED
+        if (one := ablation.comparison(scenario, metric, step)) is not None
+    ]
+    wins = [one for one in judged if one.verdict == "improved"]
+    losses = [one for one in judged if one.verdict == "regressed"]
+    looks = False
+    if not wins and not losses and _beyond_luck(judged):
+        wins = [one for one in judged if one.leaning == "better"]
+        losses = [one for one in judged if one.leaning == "worse"]
+        looks = bool(wins or losses)
+    status: Status = "undecided"
+    if wins:
+        status = "trade-off" if losses else "worth it"
+    elif losses:
+        status = "costs"
+    elif all(one.verdict == "equivalent" for one in judged):
+        status = "no difference"
+    cells = []
+    for scenario in findings.runs.scenarios:
+        p95 = ablation.comparison(scenario, "p95", step)
+        if p95 is not None:
+            cells.append((scenario, p95, ablation.comparison(scenario, "goodput", step)))
+    sentence = _sentence(wins, losses, status, looks, len(cells))
+    if status == "undecided" and all(one.interval is None for one in judged):
+        sentence = "One block gives no interval: more blocks may decide."
+    return LayerAnswer(step, status, looks, sentence, tuple(cells))
+
+
+def _beyond_luck(judged: Sequence[Comparison]) -> bool:
+    """Whether leaning blocks may be called a look: enough of them, or p95 the same way everywhere.
+
+    With no effect, n blocks point all one way 1 time in 2^(n-1). From FEWEST_TO_LOOK on that is at
+    most 1 in 16 for a cell; below, it takes so many blocks of p95 together, over all scenarios.
+    """
+    if all(one.n >= FEWEST_TO_LOOK for one in judged):
+        return True
+    tails = [one for one in judged if one.metric == "p95"]
+    sides = {one.leaning for one in tails}
+    return len(sides) == 1 and None not in sides and sum(one.n for one in tails) >= FEWEST_TO_LOOK
+
+
+def _sentence(
+    wins: list[Comparison], losses: list[Comparison], status: Status, looks: bool, scenarios: int
+) -> str:
+    if status == "undecided":
+        return "The intervals reach across the margin: more blocks or a quieter machine may decide."
+    if status == "no difference":
+        return "Every interval lies within the margin."
+    parts = []
+    for name, group in (("gains", wins), ("costs", losses)):
+        by_metric: dict[Metric, list[str]] = {}
+        for one in group:
+            by_metric.setdefault(one.metric, []).append(one.scenario)
+        told = [
+            f"{metric} under {'every load' if len(where) == scenarios > 1 else words.listed(where)}"
+            for metric, where in by_metric.items()
+        ]
+        if told:
+            parts.append(f"{name} {'; '.join(told)}")
+    text = ", but ".join(parts)
+    return f"In every block so far: {text}." if looks else f"{text[0].upper()}{text[1:]}."

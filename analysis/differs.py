@@ -1,0 +1,92 @@
+"""What else differs between two sides than what a comparison is about."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from analysis import words
+from analysis.facts import RunFacts
+from analysis.sides import Sides
+from variants._errors import OptbuildError
+
+Kind = Literal["variant", "model", "software", "hardware"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same on both sides; more values where a side mixes them."""
+
+    kind: Kind
+    name: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.old} / {self.new}"
+
+
+def differences(sides: Sides) -> tuple[Difference, ...]:
+    """Variant, model, software and hardware, as far as the run directories tell."""
+    old = [one.facts for one in sides.old.runs]
+    new = [one.facts for one in sides.new.runs]
+    looks: list[tuple[Kind, str, Callable[[RunFacts], str]]] = [
+        ("variant", "variant", lambda facts: facts.spec),
+        ("model", "model", lambda facts: f"{facts.model} {facts.model_digest[:12]}"),
+        ("software", "kernel", lambda facts: facts.machine.kernel),
+        ("software", "Python", lambda facts: facts.machine.python),
+        ("hardware", "CPU", lambda facts: facts.machine.cpu_model),
+        ("hardware", "CPU flags", lambda facts: " ".join(facts.machine.isa) or "none"),
+        ("hardware", "cores", lambda facts: str(facts.machine.cores)),
+        # Virtual machines of one size differ in a few pages.
+        ("hardware", "memory", lambda facts: f"{facts.machine.memory_bytes / 2**30:.0f} GiB"),
+    ]
+    names = sorted({name for facts in (*old, *new) for name, _ in facts.machine.libraries})
+    looks += [("software", name, _version(name)) for name in names]
+    found = []
+    for kind, name, look in looks:
+        before, after = _values(old, look), _values(new, look)
+        if before != after:
+            found.append(Difference(kind, name, before, after))
+    return tuple(found)
+
+
+def require_same_load(sides: Sides, metric: str) -> None:
+    """Raise OptbuildError that names the difference unless both sides were loaded alike."""
+    looks: list[tuple[str, Callable[[RunFacts], str]]] = [
+        ("rate", lambda facts: f"{facts.rate:g}/s"),
+        ("CV of the gaps", lambda facts: f"{facts.cv:g}"),
+        ("duration", lambda facts: f"{facts.duration_s:g} s"),
+        ("timeout", lambda facts: f"{facts.timeout_s:g} s"),
+        ("texts", lambda facts: facts.texts_source),
+    ]
+    if metric == "goodput":
+        looks.append(("limit of the goodput", lambda facts: words.duration(facts.slo_limit_s)))
+    for name, look in looks:
+        before = _values([one.facts for one in sides.old.runs], look)
+        after = _values([one.facts for one in sides.new.runs], look)
+        if before != after:
+            raise OptbuildError(
+                f"the two sides were not loaded alike ({name} {before} / {after}): measure them "
+                "again with the same options, --rate in requests/s rather than auto"
+            )
+
+
+def days_apart(sides: Sides) -> float | None:
+    """Days between the first runs of the two sides; None if one does not say when it was."""
+    try:
+        old, new = (
+            min(datetime.fromisoformat(one.facts.started_at) for one in side.runs)
+            for side in (sides.old, sides.new)
+        )
+        return abs((new - old).total_seconds()) / 86_400
+    except (TypeError, ValueError):  # no date, or one with and one without a time zone
+        return None
+
+
+def _version(library: str) -> Callable[[RunFacts], str]:
+    return lambda facts: dict(facts.machine.libraries).get(library, "none")
+
+
+def _values(runs: Sequence[RunFacts], look: Callable[[RunFacts], str]) -> str:
+    return " and ".join(sorted({look(facts) for facts in runs}))

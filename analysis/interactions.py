@@ -1,0 +1,72 @@
+"""What shares leave unsaid: layers that work together or against each other, and the residual."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis import words
+from analysis._signedrank import Interval
+from analysis.attribution import Attribution
+from analysis.compare import Metric
+
+MOST = 3  # pairs shown for each scenario and metric
+
+
+@dataclass(frozen=True)
+class InteractionRow:
+    """Two layers under one scenario and metric: what they bring beyond the sum of each alone."""
+
+    scenario: str
+    metric: str
+    layers: str
+    effect: str
+    p: str
+
+
+@dataclass(frozen=True)
+class SumRow:
+    """All layers together, and what the shares do not add up to."""
+
+    scenario: str
+    metric: str
+    method: str
+    total: str
+    residual: str
+    p: str
+
+
+@dataclass(frozen=True)
+class _Gain:
+    metric: Metric
+    gain: float | None
+    interval: Interval | None
+
+
+def interaction_rows(found: Sequence[Attribution]) -> tuple[InteractionRow, ...]:
+    """The largest first within each scenario and metric."""
+    return tuple(
+        InteractionRow(
+            scenario=one.scenario,
+            metric=one.metric,
+            layers=" with ".join(pair.layers),
+            effect=words.effect(_Gain(one.metric, pair.gain, pair.interval)),
+            p=words.p_value(pair.p_holm),
+        )
+        for one in found
+        for pair in one.interactions[:MOST]
+        if pair.gain is not None
+    )
+
+
+def sum_rows(found: Sequence[Attribution]) -> tuple[SumRow, ...]:
+    """One row per scenario and metric."""
+    return tuple(
+        SumRow(
+            scenario=one.scenario,
+            metric=one.metric,
+            method=one.method,
+            total=words.effect(_Gain(one.metric, one.total, one.total_interval)),
+            residual=words.effect(_Gain(one.metric, one.residual, one.residual_interval)),
+            p=words.p_value(one.residual_p),
+        )
+        for one in found
+    )

@@ -1,0 +1,147 @@
+"""`/predict` answered in the middleware: nothing of the framework that the model does not need.
+
+BentoML's routes for probes and documentation stay as they are. `/metrics` is our own, because the
+requests no longer pass where BentoML counts them.
+"""
+
+import asyncio
+import gc
+import json
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+from bentofiles.contract import (
+    DEADLINE_S,
+    App,
+    Contract,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    send_answer,
+)
+from bentofiles.lanes import Lanes, Refused
+from bentofiles.lean_metrics import Metrics
+from bentofiles.packing import measure
+from bentofiles.predictor import Predictor, resolve_lanes
+from bentofiles.settings import VariantFile
+
+# Whether the client is still there is only asked about requests that take this long.
+WATCH_AFTER_S = 0.05
+
+
+class Desk:
+    """What the middleware needs of the loaded model; filled when the service is created."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = [json.dumps(label) for label in labels]
+        self.lanes: Lanes | None = None
+        self.metrics: Metrics | None = None
+
+    def open(self, lanes: Lanes, metrics: Metrics) -> None:
+        """The model is loaded: requests can be answered."""
+        self.lanes, self.metrics = lanes, metrics
+
+    def encode(self, rows: Sequence[Any]) -> bytes:
+        """The answer's body for rows of probabilities, one a text."""
+        return f"[{','.join(map(self._item, rows))}]".encode()
+
+    def _item(self, row: Any) -> str:
+        best = int(row.argmax())
+        return f'{{"label":{self._labels[best]},"score":{float(row[best])!r}}}'
+
+
+def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
+    """Measure the model, start the lanes, and keep the garbage collector out of the tail."""
+    metrics = Metrics()
+    lanes = Lanes(
+        predictor.probabilities,
+        resolve_lanes(variant.settings),
+        measure(predictor.probabilities, perf_counter),
+        most_text_tokens=variant.model.max_tokens,
+        deadline_s=variant.settings.deadline_s or DEADLINE_S,
+        most_tokens=variant.settings.max_batch_tokens,
+        observe=metrics.ran,
+    )
+    desk.open(lanes, metrics)
+    # What is loaded by now stays for good: looking through it again costs up to 100 ms at a time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
+class Lean(Contract):
+    """The contract's middleware with the model right behind it."""
+
+    # The queue is bounded by time, which says more than a number of requests.
+    most_in_flight = 4096
+
+    def __init__(self, app: App, desk: Desk) -> None:
+        super().__init__(app)
+        self.desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer `/predict` and `/metrics`; pass everything else on."""
+        if scope["type"] == "http" and scope["path"] == "/metrics" and self.desk.metrics:
+            page, media_type = self.desk.metrics.page()
+            await send_answer(send, 200, page, media_type.encode())
+            return
+        await super().__call__(scope, receive, send)
+
+    async def forward(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        texts: list[str],
+        receive: Receive,
+        send: Send,
+    ) -> int:
+        """Run the model on the texts; returns the status."""
+        lanes, metrics = self.desk.lanes, self.desk.metrics
+        if lanes is None or metrics is None:
+            raise Refusal(503, "the model is not loaded yet")
+        begin_s = perf_counter()
+        try:
+            rows = await _unless_gone(lanes.submit(texts), receive)
+        except Refused:
+            raise Refusal(503, "no time left to answer this request: try again later") from None
+        if rows is None:
+            return 499  # nobody to answer; nginx's code for it, seen in the metrics only
+        await send_answer(send, 200, self.desk.encode(rows))
+        metrics.latency.observe(perf_counter() - begin_s)
+        return 200
+
+    def count(self, status: int) -> None:
+        """Every answer of `/predict`, refusals included."""
+        if self.desk.metrics is not None:
+            self.desk.metrics.answered(status)
+
+
+async def _unless_gone(
+    answer: "asyncio.Future[Sequence[Any]]", receive: Receive
+) -> Sequence[Any] | None:
+    """The result of `answer`; None, with it cancelled, if the client goes away before."""
+    watch: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watch
+        watch = asyncio.ensure_future(_cancel_when_gone(answer, receive))
+
+    timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, begin)
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        if watch is not None and watch.done():
+            return None
+        raise  # the server ends
+    finally:
+        timer.cancel()
+        if watch is not None:
+            watch.cancel()
+
+
+async def _cancel_when_gone(answer: "asyncio.Future[Sequence[Any]]", receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    answer.cancel()

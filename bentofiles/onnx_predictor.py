@@ -1,0 +1,55 @@
+"""ONNX Runtime and the tokenizers library: neither torch nor transformers is needed."""
+
+import logging
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Tokenizer
+
+from bentofiles.isa import cpu_flags, warning
+from bentofiles.settings import VariantFile
+
+
+class OnnxPredictor:
+    """A sequence classifier exported to ONNX."""
+
+    def __init__(self, variant: VariantFile, threads: int | None) -> None:
+        if said := warning(variant.isa, cpu_flags()):
+            logging.getLogger("bentoml.isa").warning(said)
+        self.tokenizer = Tokenizer.from_file(str(variant.model_dir / "tokenizer.json"))
+        self.tokenizer.enable_truncation(variant.model.max_tokens)
+        self.tokenizer.enable_padding(
+            pad_id=variant.model.pad_id, pad_token=variant.model.pad_token
+        )
+        options = onnxruntime.SessionOptions()
+        if threads is not None:
+            options.intra_op_num_threads = threads
+            # A spinning thread takes the core that the next worker or the event loop needs.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = onnxruntime.InferenceSession(
+            str(variant.model_dir / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+        self.inputs = [node.name for node in self.session.get_inputs()]
+
+    def probabilities(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """Class probabilities, shape (len(texts), labels); all texts run as one padded batch."""
+        (logits,) = self.session.run(["logits"], self.feed(texts))
+        return softmax(logits)
+
+    def feed(self, texts: list[str]) -> dict[str, npt.NDArray[np.int64]]:
+        """The graph's inputs, each of shape (len(texts), tokens of the longest)."""
+        encodings = self.tokenizer.encode_batch(texts)
+        columns = {
+            "input_ids": [encoding.ids for encoding in encodings],
+            "attention_mask": [encoding.attention_mask for encoding in encodings],
+            "token_type_ids": [encoding.type_ids for encoding in encodings],
+        }
+        return {name: np.array(columns[name], dtype=np.int64) for name in self.inputs}
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Softmax over the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: npt.NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return result

@@ -1,0 +1,194 @@
+"""Randomized complete blocks: in each, every server meets every load, in random order."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from analysis.gates import check_run
+from analysis.records import read_records
+from builder._peers_plan import LIMIT, LOADS, Plan
+from builder._peers_probe import Answers, limit, saturate
+from builder._peers_target import require_same_answers
+from builder.closed_loop import warm_up
+from builder.covariates import CpuTimes, covariates
+from builder.experiment import WARM_UP_CONNECTIONS, WARM_UP_S
+from builder.files import write_json
+from builder.load import Load, run_load
+from builder.machine import machine_facts
+from builder.plan import MOST_ATTEMPTS
+from builder.runs import RunStore, run_id
+from deploy.target import Target
+from loadtests._texts import Texts
+from variants._errors import OptbuildError
+
+WARM_UP_REQUESTS = 64  # BentoML's batcher takes 11 dispatches of each worker to learn its costs
+
+Serve = Callable[[str, Path], Target]  # a contender and its log
+
+
+class Blocks:
+    """Runs what is missing of a plan; can be killed and started again at any time."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        sources: Path,
+        texts: Texts,
+        answers: Answers,
+        directory: Path,
+        console: Console,
+        serve: Serve,
+    ) -> None:
+        self.plan = plan
+        self.sources = sources
+        self.texts = texts
+        self.answers = answers
+        self.directory = directory
+        self.console = console
+        self.serve = serve
+        self.store = RunStore(directory)
+        self.machine = machine_facts()
+        self.texts_file = directory / "texts.txt"
+        self.texts_file.write_text("\n".join(texts.texts) + "\n", encoding="utf-8")
+
+    def run(self) -> None:
+        """Run every block that is not finished; a load that keeps failing its gates is given up."""
+        for block in range(1, self.plan.choices.blocks + 1):
+            while missing := self._missing(block):
+                self._pass(block, missing)
+
+    def _missing(self, block: int) -> list[str]:
+        """Loads with runs to do, in this block's order."""
+        order = ["direct", *self.plan.load_order(block)]
+        return [
+            load
+            for load in order
+            if self.store.attempts(block, load) < MOST_ATTEMPTS
+            and any(
+                not self.store.finished(run_id(block, load, contender))
+                for contender in self.plan.contenders
+                if load in self.plan.loads_of(contender)
+            )
+        ]
+
+    def _pass(self, block: int, missing: list[str]) -> None:
+        """Every contender once through the loads that are missing.
+
+        A load whose run fails a gate is left out of the rest of the pass: it is repeated as a
+        whole, by the next pass.
+        """
+        for contender in self.plan.order(block):
+            loads = [
+                load
+                for load in missing
+                if load in self.plan.loads_of(contender)
+                and not self.store.finished(run_id(block, load, contender))
+            ]
+            if not loads:
+                continue
+            if contender == LIMIT:
+                self._measure_limit(block)
+                continue
+            log = self.directory / "logs" / f"b{block:03d}-{contender}.log"
+            left = list(loads)
+            try:
+                with self.serve(contender, log) as target:
+                    require_same_answers(
+                        target.url, self.texts.texts[: len(self.answers)], self.answers
+                    )
+                    self._warm(target.url)
+                    for load in loads:
+                        if not self._measure(block, load, contender, target.url):
+                            missing.remove(load)
+                        left.remove(load)
+            except OptbuildError as error:
+                # One server's trouble is its own result, and no reason to stop the others.
+                for load in left:
+                    self._finish(block, load, contender, {"failed": str(error)})
+
+    def _warm(self, url: str) -> None:
+        warm_up(url, self.texts.texts, WARM_UP_CONNECTIONS, WARM_UP_S, WARM_UP_REQUESTS)
+
+    def _measure_limit(self, block: int) -> None:
+        log = self.directory / "logs" / f"b{block:03d}-limit.log"
+        before = CpuTimes.now()
+        found = limit(self.sources, self.texts.texts, self.plan.choices.seconds / 2, log)
+        del found["answers"]
+        busy = covariates(before, CpuTimes.now())
+        self._finish(block, "direct", LIMIT, {"result": found, "covariates": busy})
+
+    def _measure(self, block: int, load: str, contender: str, url: str) -> bool:
+        """One run; False if it failed a gate, and its load has been set aside in this block."""
+        connections = LOADS[load].connections
+        if connections is None:
+            return self._open_loop(block, load, contender, url)
+        before = CpuTimes.now()
+        log = self.directory / "logs" / "client.log"
+        found = saturate(url, self.texts.texts, connections, self.plan.choices.seconds, log)
+        busy = covariates(before, CpuTimes.now())
+        self._finish(block, load, contender, {"result": asdict(found), "covariates": busy})
+        return True
+
+    def _open_loop(self, block: int, load: str, contender: str, url: str) -> bool:
+        name = run_id(block, load, contender)
+        folder = self.store.start(name)
+        choices = self.plan.choices
+        offered = Load(
+            scenario=LOADS[load].scenario,
+            rate_rps=self.plan.rate_rps(load),
+            duration_s=self.plan.seconds_of(load),
+            seed=self.plan.schedule_seed(load, block),
+            timeout_s=choices.timeout_s,
+            texts=self.texts_file,
+        )
+        before = CpuTimes.now()
+        facts = run_load(offered, url, folder)
+        busy = covariates(before, CpuTimes.now())
+        gates = check_run(facts, read_records(folder / "records.parquet"))
+        (folder / "load.json").unlink()  # its content is part of run.json
+        content: dict[str, Any] = {
+            "rate": offered.rate_rps,
+            "duration_s": offered.duration_s,
+            "timeout_s": offered.timeout_s,
+            "seed": offered.seed,
+            "generator": facts,
+            "gates": [asdict(gate) for gate in gates],
+            "covariates": busy,
+        }
+        self._write(folder, block, load, contender, content)
+        if all(gate.passed for gate in gates):
+            self.store.finish(name, folder)
+            self._say(f"{name}: done")
+            return True
+        self.store.fail(block, load, name, folder)
+        self._say(f"{name}: not driven as planned; the load is repeated in this block")
+        return False
+
+    def _finish(self, block: int, load: str, contender: str, content: dict[str, Any]) -> None:
+        name = run_id(block, load, contender)
+        folder = self.store.start(name)
+        self._write(folder, block, load, contender, content)
+        self.store.finish(name, folder)
+        result = content.get("result")
+        self._say(f"{name}: {result['rps']:.0f}/s" if result else f"{name}: {content['failed']}")
+
+    def _write(
+        self, folder: Path, block: int, load: str, contender: str, content: dict[str, Any]
+    ) -> None:
+        where = {
+            "format": 1,
+            "kind": "peers",
+            "block": block,
+            "scenario": load,
+            "contender": contender,
+            "attempt": self.store.attempts(block, load) + 1,
+            "machine": self.machine,
+        }
+        write_json(folder / "run.json", where | content)
+
+    def _say(self, line: str) -> None:
+        done = len(list(self.store.runs.glob("b*")))
+        self.console.print(f"[{done}/{self.plan.runs()}] {line}", markup=False, soft_wrap=True)

@@ -1,0 +1,91 @@
+"""The in-process limit: the model called directly, without any server, as fast as it goes.
+
+What every server is measured against. Same session, tokenizer and texts; threads that each take
+the next texts, with the settings that serving could choose from: how many lanes (threads that run
+the model), how many intra-op threads in each, how many texts in a pass. Of a window of texts that
+could be waiting, those of like length run together, as the best batcher would have it. A process
+of its own: `python -m builder._peers_limit` reads a question as JSON, writes the result as JSON.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from loadtests.peers._model import Model
+from loadtests.peers._settings import cpus
+
+WINDOW = 64  # texts that wait at the highest load: one for each connection
+ANSWERS = 20
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to call the model."""
+
+    lanes: int
+    threads: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.lanes} lanes x {self.threads} threads, batch {self.batch}"
+
+
+def ways(cores: int) -> list[Way]:
+    """What is tried: all cores by lanes or by intra-op threads, alone or in batches."""
+    by_lanes = [Way(cores, 1, batch) for batch in (1, 2, 4, 8, 16)]
+    return by_lanes + ([Way(1, cores, batch) for batch in (1, 8)] if cores > 1 else [])
+
+
+def texts_per_second(model: Model, way: Way, texts: Sequence[str], seconds: float) -> float:
+    """Texts a second, counted to the last pass that ended."""
+    passes = in_passes(texts, way.batch)
+    turns = count()
+    begin_s = time.perf_counter()
+    ends: list[tuple[int, float]] = []
+
+    def lane() -> None:
+        done, now_s = 0, begin_s
+        while now_s - begin_s < seconds:
+            batch = passes[next(turns) % len(passes)]
+            model.predict(batch)
+            done, now_s = done + len(batch), time.perf_counter()
+        ends.append((done, now_s - begin_s))
+
+    threads = [threading.Thread(target=lane) for _ in range(way.lanes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done / took_s for done, took_s in ends)
+
+
+def in_passes(texts: Sequence[str], batch: int) -> list[list[str]]:
+    """Whole passes of `batch` texts; within each window texts of like length are together."""
+    repeated = list(texts) * -(-WINDOW // len(texts))
+    windows = [repeated[at : at + WINDOW] for at in range(0, len(repeated) - WINDOW + 1, WINDOW)]
+    if batch > 1:
+        windows = [sorted(window, key=len) for window in windows]
+    return [window[at : at + batch] for window in windows for at in range(0, len(window), batch)]
+
+
+def measure(sources: str, texts: Sequence[str], seconds: float) -> dict[str, Any]:
+    """Texts a second of every way, the best of them, and the answers to the first texts."""
+    os.environ["PEER_SOURCES"] = sources
+    models: dict[int, Model] = {}
+    found: dict[str, float] = {}
+    for way in ways(cpus()):
+        model = models.setdefault(way.threads, Model(way.threads))
+        found[str(way)] = texts_per_second(model, way, texts, seconds)
+    best = max(found, key=lambda name: found[name])
+    answers = [models[1].predict([text])[0] for text in texts[:ANSWERS]]
+    return {"rps": found[best], "best": best, "ways": found, "answers": answers}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(**json.load(sys.stdin))))

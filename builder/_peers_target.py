@@ -1,0 +1,143 @@
+"""A peer as a target: its server in its own virtual environment, on this machine."""
+
+import http.client
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from builder._peers_script import Settings
+from deploy.child import Child
+from deploy.local import free_port
+from deploy.scratch import scratch
+from variants._errors import OptbuildError
+
+START_TIMEOUT_S = 180.0
+HOST = "127.0.0.1"
+POLL_S = 0.1
+
+
+class PeerServer:
+    """The processes of one peer. A context manager: it answers on entering, is gone on leaving."""
+
+    def __init__(
+        self,
+        name: str,
+        python: Path,
+        sources: Path,
+        settings: Settings,
+        log: Path,
+        *,
+        scripts: Path,
+        start_timeout_s: float = START_TIMEOUT_S,
+    ) -> None:
+        """`sources` is `src` of the Bento whose graph it serves; `scripts` holds the peers."""
+        self.name = name
+        self.python = python
+        self.sources = sources
+        self.settings = settings
+        self.log = log
+        self.scripts = scripts
+        self.start_timeout_s = start_timeout_s
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Base URL, valid once it has started."""
+        return f"http://{HOST}:{self.port}"
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it answers."""
+        self.port = free_port(HOST, 0)
+        self.cleanup = ExitStack()
+        home = self.cleanup.enter_context(scratch(Path(tempfile.gettempdir()), "peer-"))
+        # A copy, because a path to the toolkit itself would let a peer import its libraries.
+        modules = home / "modules"
+        shutil.copytree(self.scripts, modules / "loadtests" / "peers")
+        (home / "scratch").mkdir()
+        env = {
+            "PYTHONPATH": str(modules),
+            "PEER_SOURCES": str(self.sources),
+            "PEER_SCRATCH": str(home / "scratch"),
+            "PEER_PORT": str(self.port),
+        }
+        env |= {f"PEER_{name.upper()}": str(value) for name, value in self.settings.items()}
+        self.child = Child(
+            ["-m", f"loadtests.peers.{self.name}"],
+            self.log,
+            env=env,
+            background=True,
+            python=self.python,
+        )
+        self.cleanup.callback(self.child.stop)
+        try:
+            self._wait_until_it_answers()
+            self.child.yield_sessions()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop every process of it."""
+        self.cleanup.close()
+
+    def _wait_until_it_answers(self) -> None:
+        deadline_s = time.monotonic() + self.start_timeout_s
+        while True:
+            try:
+                predict(self.url, ["A film."], timeout_s=10.0)
+                return
+            except OptbuildError as error:
+                reason = str(error)
+            if self.child.process.poll() is not None:
+                code = self.child.process.returncode
+                raise OptbuildError(f"ended with code {code}: {self.child.last_words(1)}", 1)
+            if time.monotonic() > deadline_s:
+                raise OptbuildError(f"no answer in {self.start_timeout_s:g} s: {reason}", 1)
+            time.sleep(POLL_S)
+
+
+def predict(url: str, texts: Sequence[str], timeout_s: float = 30.0) -> list[dict[str, Any]]:
+    """What a server answers to these texts; raises OptbuildError if that is no answer."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=timeout_s)
+    try:
+        body = json.dumps({"texts": list(texts)})
+        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise OptbuildError(f"status {answer.status}: {content[:200]!r}", exit_code=1)
+        found: list[dict[str, Any]] = json.loads(content)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise OptbuildError(f"{type(error).__name__}: {error}", exit_code=1) from error
+    finally:
+        connection.close()
+    return found
+
+
+def require_same_answers(
+    url: str, texts: Sequence[str], expected: Sequence[dict[str, Any]], tolerance: float = 1e-3
+) -> None:
+    """Raise OptbuildError unless each text, sent alone, gets the expected label and score."""
+    for text, wanted in zip(texts, expected, strict=True):
+        found = predict(url, [text])
+        try:
+            same = (
+                len(found) == 1
+                and found[0]["label"] == wanted["label"]
+                and abs(found[0]["score"] - wanted["score"]) <= tolerance
+            )
+        except (TypeError, KeyError):
+            same = False
+        if not same:
+            raise OptbuildError(f"answers {found} where {wanted} is right", exit_code=1)
+    # Together, but by label only: in int8 a score depends on the texts beside it.
+    together = predict(url, texts[:4])
+    if [item["label"] for item in together] != [item["label"] for item in expected[:4]]:
+        raise OptbuildError(f"answers {together} to several texts in one request", exit_code=1)

@@ -1,0 +1,110 @@
+"""One build in a process of its own: `python -m builder.build_process`, JSON in, JSON lines out.
+
+A process of its own, because BentoML keeps the first service module that it has imported, torch
+and optimum take seconds to import, and whatever they print must not mix with the answer.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from builder import bento, check, company, export, model, static_int8
+from builder.calibration import calibration_for
+from builder.golden import Golden, golden_for, label_indices
+from builder.isa import cpu_flags, int8_target
+from builder.model import Model
+from builder.oserrors import explain
+from builder.paths import bentoml_home
+from builder.prepare import Prepared, prepare
+from deploy.scratch import scratch
+from variants._errors import OptbuildError
+from variants._layer import Variant
+from variants._spec import compose
+
+Say = Callable[[str], None]
+
+
+def build(
+    variant: Variant, chosen: Model, golden: Golden, limits: check.Limits, say: Say
+) -> dict[str, Any]:
+    """Build, check and publish one Bento; returns its tag's parts and the check."""
+    home = bentoml_home()
+    say("reading the model")
+    prepared = prepare(chosen)
+    say(f"asking the baseline about {len(golden.texts)} texts")
+    expected = _reference(chosen, prepared, golden)
+    graph = None
+    if variant.runtime == "onnx":
+        say("exporting to ONNX and fusing")
+        graph = export.fused(prepared, chosen.digest)
+        target = int8_target(cpu_flags())
+        if variant.quantization == "int8":
+            say("quantizing")
+            graph = export.quantized(graph, target)
+        elif variant.quantization == "int8-static":
+            texts = calibration_for(golden)
+            say(f"quantizing, calibrated on {len(texts.texts)} texts")
+            # Random weights have no answers that could be wrong.
+            most_flips = None if chosen.kind == "synthetic" else limits.flip_rate
+            graph = static_int8.quantized(graph, target, prepared, texts, most_flips)
+    with scratch(home / "tmp", "optbuild-") as folder:  # on the store's file system
+        say("building the Bento")
+        staged = bento.stage(folder / "sources", variant, chosen, prepared, graph)
+        built = bento.build(staged, folder / "home")
+        answers = expected
+        if variant != Variant():  # the baseline is what the others are held against
+            say(f"checking it on {len(golden.texts)} texts")
+            answers = check.predict(built / "src", golden.texts)
+        say("asking it about texts alone and in company")
+        together = company.of_bento(built / "src", golden.texts)
+        right = label_indices(golden, prepared.labels)
+        result = check.compare(answers, expected, golden, right, together)
+        if chosen.kind != "synthetic":  # random weights have no answers that could be wrong
+            check.require(result, limits, variant.spec)
+        (built / "check.json").write_text(json.dumps(result.to_json(), indent=1) + "\n")
+        published = bento.publish(built, home)
+    return {"name": published.parent.name, "version": published.name, "check": result.to_json()}
+
+
+def _reference(chosen: Model, prepared: Prepared, golden: Golden) -> check.Probabilities:
+    """Answers of the baseline, from sources staged like a Bento's."""
+    with scratch(bentoml_home() / "tmp", "optbuild-") as folder:
+        sources = bento.stage(folder / "sources", Variant(), chosen, prepared, None).sources
+        return check.reference(sources, chosen.digest, golden)
+
+
+def main() -> None:
+    """Read one request from stdin; write stages, then a result or an error, to stdout."""
+    # What libraries print to stdout goes where their warnings go.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    # SystemExit unwinds: a half-filled folder is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def write(**line: object) -> None:
+        answers.write(json.dumps(line) + "\n")
+
+    request = json.load(sys.stdin)
+    try:
+        chosen = model.resolve(request["model"])
+        golden = golden_for(chosen, Path(request["golden"]) if request["golden"] else None)
+        limits = check.Limits(**request["limits"])
+        result = build(
+            compose(request["spec"]), chosen, golden, limits, lambda stage: write(stage=stage)
+        )
+    except OptbuildError as error:
+        write(error=str(error), exit_code=error.exit_code)
+    except OSError as error:
+        if (line := explain(error)) is None:
+            raise
+        write(error=line, exit_code=2)
+    else:
+        write(result=result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The end of a comparison: two lines for people, or JSON, and the exit code."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from analysis import words
+from analysis.across import Across, compare_sides, why
+from analysis.compare import Metric
+from analysis.sides import Side, find_sides
+from builder.terminal import notes, out
+
+
+def compare(
+    directory: Path,
+    old: str,
+    new: str,
+    scenario: str | None,
+    metric: Metric,
+    margin: float | None,
+    as_json: bool,
+) -> int:
+    """Compare, print, and return the exit code: 0, 1 or 3 (`Across.exit_code`)."""
+    across = compare_sides(find_sides(directory, old, new, scenario), metric, margin)
+    console = notes()
+    for note in _notes(across):
+        console.print(note, markup=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps(_content(across), indent=1, allow_nan=False))
+    else:
+        out().print(across.comparison.verdict, why(across), sep="\n", markup=False, soft_wrap=True)
+    return across.exit_code
+
+
+def _notes(across: Across) -> list[str]:
+    found = [f"warning: {problem}" for problem in across.sides.problems]
+    if across.sides.others:
+        found.append(f"not compared: {', '.join(across.sides.others)} (choose with --scenario)")
+    software = [str(one) for one in across.differs if one.kind in ("software", "model")]
+    if software and not across.confounded:
+        found.append(f"changed between the two: {'; '.join(software)}")
+    if across.days is not None:
+        found.append(
+            f"measured {_apart(across.days)} apart: the interval covers the variation between "
+            "runs, not that of the machine from one day to another"
+        )
+    if not across.confounded and across.comparison.screening and across.method == "paired blocks":
+        found.append(f"screening: {words.plural(across.n_old, 'block')}, fewer than 8")
+    return found
+
+
+def _apart(days: float) -> str:
+    return f"{days:.1f} days" if days >= 1 else f"{24 * days:.1f} hours"
+
+
+def _content(across: Across) -> dict[str, Any]:
+    comparison, interval = across.comparison, across.comparison.interval
+    assert comparison.gain is not None
+    return {
+        "format": 1,
+        "verdict": comparison.verdict,
+        "exit_code": across.exit_code,
+        "why": why(across),
+        "scenario": comparison.scenario,
+        "metric": comparison.metric,
+        "old": _side(across.sides.old, across.n_old),
+        "new": _side(across.sides.new, across.n_new),
+        "method": across.method,
+        # Old against new for latencies, new against old for goodput: above 1 is better.
+        "ratio": math.exp(comparison.gain),
+        "interval": None
+        if interval is None
+        else {
+            "low": math.exp(interval.low),
+            "high": math.exp(interval.high),
+            "confidence": interval.confidence,
+        },
+        "p": comparison.p,
+        "margin": comparison.margin,
+        "differs": [vars(one) for one in across.differs],
+        "confounded": across.confounded or None,
+        "days_apart": across.days,
+        "notes": _notes(across),
+    }
+
+
+def _side(side: Side, runs: int) -> dict[str, Any]:
+    return {"directory": str(side.directory), "spec": side.spec, "runs": runs}

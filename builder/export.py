@@ -1,0 +1,135 @@
+"""The ONNX graphs: exported by optimum, fused and quantized by ONNX Runtime."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder import artifacts, digests
+from builder.artifacts import Artifact
+from builder.isa import Int8Target
+from builder.machine import library_versions
+from builder.prepare import Prepared
+from variants._errors import OptbuildError
+
+GRAPH = "model.onnx"
+LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
+# Operators of a fused encoder layer. A pattern that a new exporter writes differently is left
+# unfused without a word, and the "optimized" graph is then slower than it should be.
+FUSED_PER_LAYER = {"Attention": 1, "SkipLayerNormalization": 2, "BiasGelu": 1}
+# What multiplies integers; the others of an int8 graph only prepare and convert.
+INT8_KERNELS = ("QAttention", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulInteger")
+MOST_INLINE_BYTES = 2**31 - 2**20  # protobuf's limit for one file
+
+
+def fused(prepared: Prepared, model_digest: str) -> Artifact:
+    """The fp32 graph with fused operators; facts: the count of each operator."""
+    recipe = {
+        "model": model_digest,
+        "libraries": library_versions(LIBRARIES),
+        "code": digests.of_file(Path(__file__)),
+    }
+    return artifacts.make("fused", recipe, lambda target: _export_and_fuse(prepared, target))
+
+
+def quantized(graph: Artifact, target: Int8Target) -> Artifact:
+    """The int8 graph of a fused one; facts: ISA, weight type, counts of quantized operators."""
+    recipe = {
+        "graph": graph.content_digest,
+        "isa": target.isa,
+        "reduce_range": target.reduce_range,
+        "libraries": library_versions(("onnx", "onnxruntime")),
+        "code": digests.of_file(Path(__file__)),
+    }
+    return artifacts.make("int8", recipe, lambda folder: _quantize(graph.path, target, folder))
+
+
+def _export_and_fuse(prepared: Prepared, target: Path) -> dict[str, object]:
+    from onnxruntime.transformers import optimizer
+    from optimum.exporters.onnx import main_export
+
+    exported = target / "exported"
+    main_export(
+        str(prepared.folder),
+        output=exported,
+        task="text-classification",
+        framework="pt",
+        dtype="fp32",
+        do_validation=False,  # the check against the baseline is stricter, and runs anyway
+    )
+    # The head count and width are found in the graph: that also proves that it was understood.
+    model = optimizer.optimize_model(str(exported / GRAPH), model_type="bert", opt_level=0)
+    model.save_model_to_file(str(target / GRAPH), use_external_data_format=False)
+    for path in exported.iterdir():
+        path.unlink()
+    exported.rmdir()
+    counts = operator_counts(target / GRAPH)
+    require_fused(counts, prepared.layers)
+    return {"operators": counts}
+
+
+def require_fused(operators: dict[str, int], layers: int) -> None:
+    """Raise OptbuildError unless every layer of the graph was fused."""
+    for operator, per_layer in FUSED_PER_LAYER.items():
+        found, expected = operators.get(operator, 0), per_layer * layers
+        if found != expected:
+            raise OptbuildError(
+                f"fusion left the graph with {found} {operator} instead of {expected}: "
+                "install the versions of constraints.txt"
+            )
+
+
+def _quantize(graph: Path, target: Int8Target, folder: Path) -> dict[str, object]:
+    quantize(graph / GRAPH, folder / GRAPH, target)
+    return {**int8_facts(folder / GRAPH, target), "activations": "scaled by batch"}
+
+
+def quantize(fused: Path, made: Path, target: Int8Target, kept: Sequence[str] = ()) -> None:
+    """Write the int8 graph of a fused one; the operators named in `kept` stay in fp32."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        fused,
+        made,
+        per_channel=True,
+        reduce_range=target.reduce_range,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=list(kept),
+        # Shape inference stops at the fused operators; their inputs are floats.
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+    )
+
+
+def int8_facts(path: Path, target: Int8Target) -> dict[str, object]:
+    """What `variant.json` says of an int8 graph; OptbuildError if its kernels would be fp32's."""
+    running = {name: count for name, count in running_counts(path).items() if name in INT8_KERNELS}
+    if not running.get("QAttention"):
+        raise OptbuildError("no attention was quantized: install the versions of constraints.txt")
+    return {
+        "isa": target.isa,
+        "weights": "int7" if target.reduce_range else "int8",
+        "per_channel": True,
+        "operators": operator_counts(path),
+        "int8_kernels": running,
+    }
+
+
+def running_counts(path: Path) -> dict[str, int]:
+    """How often each operator is in what ONNX Runtime makes of a graph when it loads it."""
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as scratch:
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(Path(scratch) / GRAPH)
+        options.log_severity_level = 3  # it warns that the file fits this machine only
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return operator_counts(Path(scratch) / GRAPH)
+
+
+def operator_counts(path: Path) -> dict[str, int]:
+    """How often each operator stands in a graph, most frequent first."""
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    return dict(Counter(node.op_type for node in graph.node).most_common())

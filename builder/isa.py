@@ -1,0 +1,38 @@
+"""Which int8 instructions the CPU has, and what that means for quantization."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+# The flags that decide between int8 kernels, best first.
+INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni", "avx512bw", "avx2")
+RECORDED_FLAGS = (*INT8_FLAGS, "avx512f", "avx512_bf16", "amx_bf16", "fma", "asimddp", "i8mm")
+
+
+@dataclass(frozen=True)
+class Int8Target:
+    """The ISA that a graph is quantized for.
+
+    `reduce_range`: 7-bit weights. Without VNNI the CPU multiplies u8 by s8 into saturating 16-bit
+    sums (`vpmaddubsw`), which two 8-bit products can overflow; with 7-bit weights they cannot.
+    """
+
+    isa: str
+    reduce_range: bool
+
+
+def cpu_flags() -> frozenset[str]:
+    """Instruction-set flags of this CPU, as Linux names them."""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(flags.split())
+    return frozenset()
+
+
+def int8_target(flags: frozenset[str], machine: str = platform.machine()) -> Int8Target:
+    """The best int8 target for a CPU with these flags."""
+    if machine in ("aarch64", "arm64"):
+        return Int8Target("asimddp" if "asimddp" in flags else "neon", reduce_range=False)
+    isa = next((flag for flag in INT8_FLAGS if flag in flags), "sse2")
+    return Int8Target(isa, reduce_range=isa not in ("amx_int8", "avx512_vnni", "avx_vnni"))

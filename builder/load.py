@@ -1,0 +1,68 @@
+"""One load run: Locust in a process of its own replays a schedule against a URL."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import loadtests
+from deploy.child import Child
+from variants._errors import OptbuildError
+
+START_AND_DRAIN_S = 60.0  # generous: Locust starts in 2 s, and drains within the request timeout
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to send: a scenario at a rate, with a seed, for so long."""
+
+    scenario: str
+    rate_rps: float
+    duration_s: float
+    seed: int
+    timeout_s: float
+    texts: Path
+
+
+def scenarios() -> list[str]:
+    """Names of the scenarios: every locustfile of `loadtests/`."""
+    folder = Path(next(iter(loadtests.__path__)))
+    return sorted(path.stem for path in folder.glob("[!_]*.py"))
+
+
+def run_load(
+    load: Load, url: str, folder: Path, meanwhile: Callable[[Child], None] = lambda generator: None
+) -> dict[str, Any]:
+    """Replay the schedule and return its facts; `records.parquet` and the log are in `folder`.
+
+    `meanwhile` is called once the generator has been started, and whatever it takes, the
+    generator goes on beside it.
+    Raises OptbuildError if the generator itself fails. What the server does is a result.
+    """
+    locustfile = Path(next(iter(loadtests.__path__))) / f"{load.scenario}.py"
+    options = {
+        "-f": locustfile,
+        "--host": url,
+        "--rate": load.rate_rps,
+        "--duration": load.duration_s,
+        "--seed": load.seed,
+        "--timeout": load.timeout_s,
+        "--texts": load.texts,
+        "--records": folder / "records.parquet",
+        "--loglevel": "WARNING",
+    }
+    words = [str(word) for option in options.items() for word in option]
+    log = folder / "locust.log"
+    with Child(["-m", "locust", "--headless", "--only-summary", *words], log) as child:
+        meanwhile(child)
+        try:
+            code = child.process.wait(load.duration_s + load.timeout_s + START_AND_DRAIN_S)
+        except subprocess.TimeoutExpired:
+            code = None
+        if code != 0:
+            how = "hangs" if code is None else f"ended with code {code}"
+            raise OptbuildError(f"the load generator {how}: {child.last_words(5)}", exit_code=1)
+    facts: dict[str, Any] = json.loads((folder / "load.json").read_text(encoding="utf-8"))
+    return facts

@@ -1,0 +1,59 @@
+"""Facts of the machine that a result depends on."""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from builder.isa import RECORDED_FLAGS, cpu_flags
+
+LIBRARIES = (
+    "bentoml",
+    "gevent",
+    "locust",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "optimum",
+    "optimum-onnx",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "uvicorn",
+)
+
+
+@cache
+def version_of(library: str) -> str:
+    """Installed version without the local part (`2.13.0+cpu` is 2.13.0 on the index)."""
+    return importlib.metadata.version(library).partition("+")[0]
+
+
+def library_versions(libraries: Iterable[str]) -> dict[str, str]:
+    """Installed version of each library."""
+    return {library: version_of(library) for library in libraries}
+
+
+def machine_facts() -> dict[str, object]:
+    """CPU, memory, kernel and library versions, as `run.json` records them."""
+    flags = cpu_flags()
+    return {
+        "cpu_model": _cpu_model(),
+        "isa": [flag for flag in RECORDED_FLAGS if flag in flags],
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "libraries": library_versions(LIBRARIES),
+    }
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()

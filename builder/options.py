@@ -1,0 +1,85 @@
+"""Options that several commands share."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from builder.within import Within
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def model_options(command: Command) -> Command:
+    """What to build from, and how much of its answers a variant may change.
+
+    The command gets the latter as `limits`, what `builder.check.Limits` takes.
+    """
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any,
+        max_accuracy_drop: float,
+        max_flips: float,
+        max_batch_flips: float,
+        **kwargs: Any,
+    ) -> Any:
+        from builder.check import Limits
+
+        limits = Limits(max_accuracy_drop / 100, max_flips / 100, max_batch_flips / 100)
+        return command(*args, limits=limits, **kwargs)
+
+    options = [
+        click.option(
+            "--model",
+            metavar="M",
+            help="A folder in Hugging Face layout, a hub id, or synthetic:roberta-base "
+            "(random weights); the bundled sentiment model if left out.",
+        ),
+        click.option(
+            "--golden",
+            type=FILE,
+            help="CSV file with the columns text,label on which variants are checked.",
+        ),
+        click.option(
+            "--max-accuracy-drop",
+            type=Within(0, 100),
+            default=1.0,
+            show_default=True,
+            help="Percentage points of accuracy that a variant may lose.",
+        ),
+        click.option(
+            "--max-flips",
+            type=Within(0, 100),
+            default=2.0,
+            show_default=True,
+            help="Percent of texts whose label may differ from the baseline's.",
+        ),
+        click.option(
+            "--max-batch-flips",
+            type=Within(0, 100),
+            default=2.0,
+            show_default=True,
+            help="Percent of texts whose label may depend on the texts they are batched with.",
+        ),
+    ]
+    decorated: Any = gathered
+    for option in reversed(options):
+        decorated = option(decorated)
+    result: Command = decorated
+    return result
+
+
+def target_option(*targets: str) -> Callable[[Command], Command]:
+    """`--target`, one of these."""
+    return click.option(
+        "--target",
+        type=click.Choice(targets),
+        default="local",
+        show_default=True,
+        help="Where the servers run: processes, containers of a local engine, pods of a cluster.",
+    )

@@ -1,0 +1,104 @@
+"""A model made ready for building: weights as safetensors, a fast tokenizer, the facts of both."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from builder import artifacts, digests
+from builder.model import SYNTHETIC_SEED, Model
+from builder.paths import BUNDLED_MODEL
+from variants._errors import OptbuildError
+
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+MOST_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder in Hugging Face layout with all of FILES, and what serving must know of it."""
+
+    folder: Path
+    layers: int
+    labels: tuple[str, ...]
+    max_tokens: int
+    pad_id: int
+    pad_token: str
+
+    def model_facts(self) -> dict[str, object]:
+        """What `variant.json` says of the model."""
+        return {
+            "labels": list(self.labels),
+            "max_tokens": self.max_tokens,
+            "pad_id": self.pad_id,
+            "pad_token": self.pad_token,
+        }
+
+
+def prepare(model: Model) -> Prepared:
+    """The folder to build from: the model's own if it is complete, else one in the cache."""
+    folder = model.folder
+    if folder is None or not all((folder / name).exists() for name in FILES):
+        make = _normalize if folder is not None else _randomize
+        recipe = {"digest": model.digest, "code": digests.of_file(Path(__file__))}
+        folder = artifacts.make("model", recipe, lambda target: make(model, target)).path
+    return _read(folder)
+
+
+def _read(folder: Path) -> Prepared:
+    # By transformers, not by hand: a saved configuration leaves out what is the default.
+    from transformers import AutoConfig, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    # RoBERTa numbers positions from pad_id + 1 on, so two of its positions hold no token.
+    reserved = 0 if config.model_type == "bert" else config.pad_token_id + 1
+    return Prepared(
+        folder=folder,
+        layers=config.num_hidden_layers,
+        labels=tuple(config.id2label[index] for index in sorted(config.id2label)),
+        max_tokens=min(
+            tokenizer.model_max_length, config.max_position_embeddings - reserved, MOST_TOKENS
+        ),
+        pad_id=tokenizer.pad_token_id,
+        pad_token=tokenizer.pad_token,
+    )
+
+
+def _normalize(model: Model, target: Path) -> dict[str, object]:
+    """Save a model as transformers reads it, so that what follows has one layout to know."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model.folder, use_fast=True)
+        network = AutoModelForSequenceClassification.from_pretrained(model.folder)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise OptbuildError(f"transformers cannot read {model.folder}: {reason}") from error
+    tokenizer.save_pretrained(target)
+    network.save_pretrained(target, safe_serialization=True)
+    return {"source": model.name}
+
+
+def _randomize(model: Model, target: Path) -> dict[str, object]:
+    """Seeded random weights in the model's shape, with the bundled tokenizer."""
+    import torch
+    from transformers import AutoTokenizer, RobertaConfig, RobertaForSequenceClassification
+
+    shape = model.shape
+    assert shape is not None
+    torch.manual_seed(SYNTHETIC_SEED)
+    config = RobertaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.width,
+        max_position_embeddings=MOST_TOKENS + 2,
+        type_vocab_size=1,
+        id2label={0: "negative", 1: "positive"},
+        label2id={"negative": 0, "positive": 1},
+    )
+    network = RobertaForSequenceClassification(config)
+    network.half().save_pretrained(target, safe_serialization=True)
+    tokenizer = AutoTokenizer.from_pretrained(BUNDLED_MODEL, model_max_length=MOST_TOKENS)
+    tokenizer.save_pretrained(target)
+    return {"shape": asdict(shape), "seed": SYNTHETIC_SEED}

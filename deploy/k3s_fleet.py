@@ -1,0 +1,139 @@
+"""A release in a Kubernetes, as a target of disruptions."""
+
+import contextlib
+import math
+import time
+from datetime import UTC, datetime
+
+from deploy.apierrors import ApiError
+from deploy.cluster import Cluster
+from deploy.disruptable import NotSettled, ReplicaEvent, What
+from deploy.k3s import K3sTarget
+from deploy.manifests.release import Release, selector
+from deploy.pods import PodTimes
+from deploy.rollout import Patience, Say
+from variants._errors import OptbuildError
+
+GONE_WITHIN_S = 60.0  # after the end of a pod's grace
+_WHAT: dict[str, What] = {
+    "created": "created",
+    "ready": "ready",
+    "unready": "unready",
+    "restarted": "restarted",
+    "terminating": "terminating",
+    "gone": "gone",
+}
+_BUDGET_REFUSES = 429
+
+
+class K3sFleet(K3sTarget):
+    """Pods that are deleted, rolled, scaled and drained; their times are on CLOCK_MONOTONIC.
+
+    A time is that at which the cluster's message arrives, some milliseconds after the fact; that
+    of a kill is the moment before it is ordered.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        release: Release,
+        *,
+        url: str | None = None,
+        say: Say = lambda _: None,
+        patience: Patience | None = None,
+    ) -> None:
+        super().__init__(
+            cluster, release, url=url, say=say, patience=patience, clock=time.monotonic
+        )
+        self._kills: list[ReplicaEvent] = []
+        self._closed: list[str] = []  # nodes
+
+    @property
+    def wanted(self) -> int:
+        """Replicas of the release."""
+        return self.release.variant.replicas
+
+    def __exit__(self, *exception: object) -> None:
+        """Open what was closed, remove the release."""
+        try:
+            self.uncordon()
+        finally:
+            super().__exit__(*exception)
+
+    def replicas(self) -> tuple[str, ...]:
+        """Names of the pods that are ready, oldest first."""
+        ready: dict[str, None] = {}
+        for event in self.events():
+            if event.what == "ready":
+                ready[event.pod] = None
+            elif event.what in ("unready", "terminating", "gone"):
+                ready.pop(event.pod, None)
+        return tuple(ready)
+
+    def timeline(self) -> tuple[ReplicaEvent, ...]:
+        """The pods' events, and the kills that were ordered."""
+        seen = [ReplicaEvent(one.at_s, one.pod, _WHAT[one.what]) for one in self.events()]
+        return tuple(sorted([*seen, *self._kills], key=lambda event: event.at_s))
+
+    def delete(self, replica: str, grace_s: float | None) -> None:
+        """Delete a pod, as `kubectl delete pod`; return when it is gone."""
+        if grace_s == 0:
+            self._kills.append(ReplicaEvent(time.monotonic(), replica, "killed", "grace of 0 s"))
+        self.delete_pod(replica, None if grace_s is None else math.ceil(grace_s))
+
+        def gone(pods: tuple[PodTimes, ...]) -> bool:
+            return any(pod.name == replica and pod.gone_s is not None for pod in pods)
+
+        if not self.watch.wait_for(gone, (grace_s or 0.0) + GONE_WITHIN_S):
+            raise OptbuildError(f"pod '{replica}' does not go: look at kubectl describe pod", 1)
+
+    def roll(self) -> None:
+        """`kubectl rollout restart`: every pod is replaced, as the manifest's strategy says."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.cluster.restart(self.release.name, at)
+        self.settle()
+
+    def settle(self) -> None:
+        """Block until every replica that is wanted is ready; raises NotSettled if that fails."""
+        try:
+            super().settle()
+        except ApiError:
+            raise
+        except OptbuildError as error:
+            raise NotSettled(str(error), error.exit_code) from error
+
+    def scale_back(self) -> None:
+        """Want as many as the release says."""
+        self.cluster.scale(self.release.name, self.wanted)
+
+    def drain(self, replica: str) -> None:
+        """Close the node of a pod, evict the release's pods from it: `kubectl drain`.
+
+        What the disruption budget keeps stays where it is.
+        """
+        pod = self.cluster.get("Pod", replica)
+        if pod is None:
+            raise OptbuildError(f"there is no pod '{replica}': it has gone meanwhile", 1)
+        node = str(pod["spec"]["nodeName"])
+        self._closed.append(node)  # before it is: whatever comes between, it is opened again
+        self.cluster.close_node(node, closed=True)
+        for other in self.cluster.select("Pod", selector(self.release.name)):
+            if other["spec"].get("nodeName") == node:
+                self._evict(other["metadata"]["name"])
+
+    def uncordon(self) -> None:
+        """Open the nodes that were closed."""
+        while self._closed:
+            self.cluster.close_node(self._closed[-1], closed=False)
+            self._closed.pop()
+
+    def _evict(self, pod: str) -> None:
+        with contextlib.suppress(_Kept):
+            try:
+                self.cluster.evict(pod)
+            except ApiError as error:
+                raise _Kept if error.status == _BUDGET_REFUSES else error from error
+
+
+class _Kept(Exception):
+    """The disruption budget keeps a pod."""

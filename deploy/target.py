@@ -1,0 +1,30 @@
+"""What an experiment asks of the place where a Bento runs."""
+
+from collections.abc import Sequence
+from typing import Protocol, Self, runtime_checkable
+
+
+class Target(Protocol):
+    """A Bento that answers at `url` between entering and leaving the context."""
+
+    @property
+    def url(self) -> str:
+        """Base URL, without a slash at the end; of several servers all, separated by commas."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Start it; return when every worker is warm."""
+        ...
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop it; nothing of it is left."""
+        ...
+
+
+@runtime_checkable
+class OwnProcesses(Protocol):
+    """A target whose processes can be watched from here: what it may add to `Target`."""
+
+    def processes(self) -> Sequence[int]:
+        """Ids of all its live processes, the first one its parent."""
+        ...

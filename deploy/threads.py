@@ -1,0 +1,50 @@
+"""The threads that a replica's CPU limit has room for.
+
+Libraries size their thread pools by the machine's cores and know nothing of a container's limit;
+a pool that is larger than the limit is stopped by the kernel for most of each period.
+"""
+
+import math
+
+from variants._layer import Variant
+
+ENVIRONMENT = "BENTO_THREADS"  # what `bentofiles.predictor` reads
+
+
+def threads_per_worker(variant: Variant) -> int | None:
+    """Intra-op threads of each worker so that all workers together stay within the limit.
+
+    None if there is no limit, or if the variant says how many: by the layer `threads`, or by
+    lanes that follow the limit by themselves.
+    """
+    if variant.cpu_limit is None or isinstance(variant.threads, int):
+        return None
+    if variant.threads is None and variant.lanes == "auto":
+        return None
+    return max(1, math.floor(variant.cpu_limit) // (variant.workers * _lanes(variant)))
+
+
+def environment(variant: Variant) -> dict[str, str]:
+    """Environment of a replica's container."""
+    threads = threads_per_worker(variant)
+    return {} if threads is None else {ENVIRONMENT: str(threads)}
+
+
+def over_budget(variant: Variant) -> str | None:
+    """A warning with the figures if the threads need more CPU than the limit gives, else None."""
+    if variant.cpu_limit is None:
+        return None
+    threads = variant.threads if isinstance(variant.threads, int) else threads_per_worker(variant)
+    threads = threads or 1
+    total = variant.workers * _lanes(variant) * threads
+    if total <= variant.cpu_limit:
+        return None
+    lanes = "" if _lanes(variant) == 1 else f" x {_lanes(variant)} lanes"
+    return (
+        f"{variant.workers} workers{lanes} x {threads} threads = {total} threads on "
+        f"{variant.cpu_limit:g} cores: the kernel will stop them for a part of each period"
+    )
+
+
+def _lanes(variant: Variant) -> int:
+    return variant.lanes if isinstance(variant.lanes, int) else 1

@@ -1,0 +1,102 @@
+"""One test from the checked settings to the files it leaves."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from gevent.event import Event
+
+from analysis.records import Records
+from loadtests._certificate import Certificate, certify
+from loadtests._certificate import summary as certified
+from loadtests._recorder import began_path_of, figures, save, summary
+from loadtests._scenario import Scenario, Settings
+from loadtests._schedule import Schedule
+from loadtests._texts import load_texts
+from variants._errors import OptbuildError
+
+
+class Playing(Protocol):
+    """A run of this process (Run) or of several (Fleet)."""
+
+    finished: Event
+    announce: Callable[[float], None]  # told the schedule's origin on CLOCK_MONOTONIC, once known
+
+    @property
+    def records(self) -> Records:
+        """One row for each planned request, at any time."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is known of the generator when the run has finished."""
+
+    @property
+    def troubles(self) -> list[str]:
+        """What makes the run void, one line each."""
+
+    def play(self) -> None:
+        """Play the schedule to its end."""
+
+    def interrupt(self) -> None:
+        """End early; returns when the rows are final."""
+
+
+Player = Callable[[Schedule, tuple[str, ...]], Playing]  # the planned requests and the texts
+
+
+class Trial:
+    """A scenario's schedule, ready to be played once.
+
+    Raises OptbuildError if the texts, the schedule or the server's name cannot be used; nothing is
+    sent before `run.play()`.
+    """
+
+    def __init__(self, scenario: Scenario, settings: Settings, player: Player) -> None:
+        self._scenario = scenario
+        self.settings = settings
+        self._texts = load_texts(settings.texts)
+        self._schedule = scenario.schedule(settings, len(self._texts.texts))
+        if not len(self._schedule):
+            raise OptbuildError("the schedule holds no request: raise --rate or --duration")
+        self.run = player(self._schedule, self._texts.texts)
+        self.run.announce = self._announce
+        self.certificate: Certificate | None = None  # until the run is over
+
+    def save(self, path: Path | None) -> None:
+        """Certify the run; write the record and load.json, unless there is no path. Once."""
+        if self.certificate is not None:
+            return
+        records = self.run.records
+        facts = self._planned() | figures(records) | dict(self.run.facts)
+        self.certificate = certify(records, self._schedule.law, facts, self.run.troubles)
+        if path is not None:
+            save(path, records, facts | {"certificate": self.certificate})
+
+    def __str__(self) -> str:
+        """The lines that end a run."""
+        ending = f"\n{certified(self.certificate)}" if self.certificate else ""
+        return summary(self.run.records) + ending
+
+    def _announce(self, origin_s: float) -> None:
+        """Let whoever injects a fault know when the schedule begins, while it is played."""
+        if self.settings.records is not None:
+            began_path_of(self.settings.records).write_text(f"{origin_s!r}\n", encoding="ascii")
+
+    def _planned(self) -> dict[str, Any]:
+        own = self.settings.to_message()
+        return {name: own[name] for name in self._scenario.options} | {
+            "format": 1,
+            "scenario": self._scenario.name,
+            "rate": self.settings.rate,  # of a trace, these two say nothing: see the certificate
+            "cv": self.settings.cv,
+            "duration_s": self.settings.duration_s,
+            "seed": self.settings.seed,
+            "timeout_s": self.settings.timeout_s,
+            "schedule_sha256": self._schedule.sha256,
+            "planned": len(self._schedule),
+            "texts": {
+                "source": self._texts.source,
+                "sha256": self._texts.sha256,
+                "count": len(self._texts.texts),
+            },
+        }

@@ -1,0 +1,133 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "httptools==0.9.0",
+#     "numpy==2.4.6",
+#     "onnxruntime==1.31.1",
+#     "tokenizers==0.22.2",
+#     "uvicorn==0.54.0",
+#     "uvloop==0.23.0",
+# ]
+# [tool.optbuild]
+# settings = [
+#     {workers = 1, lanes = "cpus", batch = 1},
+#     {workers = 1, lanes = "cpus", batch = 8},
+#     {workers = "cpus", lanes = 1, batch = 8},
+# ]
+# ///
+"""Bare ASGI under uvicorn: no framework at all, and the simplest batcher that is worth having.
+
+The model runs on threads of its own, never on the event loop. A free thread takes what waits, up
+to `batch` requests, and never waits for more. uvloop and httptools, as uvicorn's documentation
+recommends; no access log. Two shapes are tried: one process with a thread for each CPU, and a
+process for each CPU that share the socket.
+"""
+
+import asyncio
+import gc
+import json
+import queue
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+from loadtests.peers._model import Answer, Model
+from loadtests.peers._settings import HOST, cpus, port, setting
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Waiting = tuple[list[str], "asyncio.Future[Answer]"]
+
+
+class Batcher:
+    """Threads that run the model on whatever waits."""
+
+    def __init__(self, lanes: int, most: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.waiting: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self.most = most
+        self.loop = loop
+        workers = setting("workers")
+        self.model = Model(threads=max(1, cpus() // (workers * lanes)))
+        for _ in range(lanes):
+            threading.Thread(target=self._lane, daemon=True).start()
+
+    async def predict(self, texts: list[str]) -> Answer:
+        """The answer to one request."""
+        answer: asyncio.Future[Answer] = self.loop.create_future()
+        self.waiting.put((texts, answer))
+        return await answer
+
+    def _lane(self) -> None:
+        while True:
+            batch = [self.waiting.get()]
+            while len(batch) < self.most:
+                try:
+                    batch.append(self.waiting.get_nowait())
+                except queue.Empty:
+                    break
+            answers = self.model.predict_many([texts for texts, _ in batch])
+            self.loop.call_soon_threadsafe(_tell, batch, answers)
+
+
+def _tell(batch: list[Waiting], answers: list[Answer]) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if not future.cancelled():
+            future.set_result(answer)
+
+
+class App:
+    """The ASGI application."""
+
+    batcher: Batcher
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Load the model at startup, then answer `POST /predict`."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["path"] != "/predict":
+            await _send(send, 404, b"{}")
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        answer = await self.batcher.predict(json.loads(body)["texts"])
+        await _send(send, 200, json.dumps(answer).encode())
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            event = (await receive())["type"]
+            if event == "lifespan.startup":
+                loop = asyncio.get_running_loop()
+                self.batcher = Batcher(setting("lanes"), setting("batch"), loop)
+                gc.collect()
+                gc.freeze()  # what is loaded stays: looking through it again only costs time
+            await send({"type": f"{event}.complete"})
+            if event == "lifespan.shutdown":
+                return
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+app = App()
+
+if __name__ == "__main__":
+    uvicorn.run(
+        "loadtests.peers.asgi:app",
+        host=HOST,
+        port=port(),
+        workers=setting("workers"),
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+    )

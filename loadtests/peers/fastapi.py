@@ -1,0 +1,74 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "fastapi[standard]==0.165.0",
+#     "numpy==2.4.6",
+#     "onnxruntime==1.31.1",
+#     "tokenizers==0.22.2",
+# ]
+# [tool.optbuild]
+# settings = [
+#     {workers = "cpus", threads = 1},
+#     {workers = 1, threads = 1},
+#     {workers = 1, threads = "cpus"},
+# ]
+# ///
+"""FastAPI as its tutorial has it: the model in the lifespan, a pydantic body, a plain `def`.
+
+A plain `def` runs in FastAPI's thread pool, so the event loop stays free. FastAPI brings no
+batching. `fastapi run --workers N` is uvicorn with uvloop and httptools, which is what is called
+here, without its access log.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from loadtests.peers._model import Model
+from loadtests.peers._settings import HOST, port, setting
+
+models: dict[str, Model] = {}
+
+
+class Request(BaseModel):
+    """The body of a request."""
+
+    texts: list[str]
+
+
+class Prediction(BaseModel):
+    """The most probable label of a text and its probability."""
+
+    label: str
+    score: float
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load the model before the first request."""
+    models["classifier"] = Model(setting("threads"))
+    yield
+    models.clear()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/predict")  # type: ignore[untyped-decorator]  # fastapi is not installed here
+def predict(request: Request) -> list[Prediction]:
+    """The most probable label of each text."""
+    return [Prediction(**item) for item in models["classifier"].predict(request.texts)]
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        "loadtests.peers.fastapi:app",
+        host=HOST,
+        port=port(),
+        workers=setting("workers"),
+        access_log=False,
+        log_level="warning",
+    )

@@ -1,0 +1,64 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "mosec==0.9.8",
+#     "numpy==2.4.6",
+#     "onnxruntime==1.31.1",
+#     "tokenizers==0.22.2",
+# ]
+# [tool.optbuild]
+# settings = [
+#     {batch = 1},
+#     {batch = 4},
+#     {batch = 8},
+#     {batch = 16},
+# ]
+# ///
+"""mosec: a web server in Rust that feeds a Python worker process for each CPU.
+
+Its dynamic batching collects up to `batch` requests or for 1 ms, the shortest wait it takes.
+"""
+
+import json
+import os
+from typing import Any
+
+from mosec import Server, Worker
+
+from loadtests.peers._model import Answer, Model
+from loadtests.peers._settings import HOST, cpus, port, setting
+
+LONGEST_WAIT_MS = 1
+
+
+class Classifier(Worker):  # type: ignore[misc]  # mosec is not installed here
+    """One worker process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model(threads=1)
+
+    def serialize(self, data: Answer) -> bytes:
+        """JSON without mosec's default indentation."""
+        return json.dumps(data).encode()
+
+    def forward(self, data: Any) -> Any:
+        """Answer one request, or, with batching, a list of them."""
+        if self.max_batch_size == 1:
+            return self.model.predict(data["texts"])
+        return self.model.predict_many([request["texts"] for request in data])
+
+
+if __name__ == "__main__":
+    # mosec reads its options from here or from the command line.
+    os.environ |= {"MOSEC_ADDRESS": HOST, "MOSEC_PORT": str(port()), "MOSEC_LOG_LEVEL": "warning"}
+    os.environ["MOSEC_TIMEOUT"] = "30000"
+    server = Server()
+    server.append_worker(
+        Classifier,
+        num=cpus(),
+        max_batch_size=setting("batch"),
+        max_wait_time=LONGEST_WAIT_MS,
+        route="/predict",
+    )
+    server.run()

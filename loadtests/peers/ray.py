@@ -1,0 +1,91 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "numpy==2.4.6",
+#     "onnxruntime==1.31.1",
+#     "ray[serve]==2.60.0",
+#     "tokenizers==0.22.2",
+# ]
+# [tool.optbuild]
+# settings = [
+#     {batch = 1, ha_proxy = 1},
+#     {batch = 8, ha_proxy = 0},
+#     {batch = 8, ha_proxy = 1},
+# ]
+# ///
+"""Ray Serve: a replica for each CPU, with `@serve.batch`.
+
+`RAY_SERVE_THROUGHPUT_OPTIMIZED` and `RAY_SERVE_ENABLE_HA_PROXY` (HAProxy in the place of the proxy
+in Python; `ray[serve]` brings it) are what Ray's guide for high throughput names. A batch waits
+for 1 ms at most, and runs on a thread, so that the replica's event loop stays free.
+"""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+from loadtests.peers._model import Answer, Model
+from loadtests.peers._settings import HOST, cpus, port, scratch, setting
+
+# Read when serve is imported, in the replicas too: hence before the imports below.
+os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "1"
+os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = str(setting("ha_proxy"))
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Ray writes the token of its cluster below the home directory; this one is gone afterwards.
+os.environ["HOME"] = str(scratch())
+
+import ray
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+LONGEST_WAIT_S = 0.001
+MOST_ONGOING = 256  # of a replica; above what the proxy is ever sent here
+
+
+@serve.deployment(
+    num_replicas=cpus(),
+    max_ongoing_requests=MOST_ONGOING,
+    ray_actor_options={"num_cpus": 1},
+)
+class Classifier:
+    """One replica."""
+
+    def __init__(self) -> None:
+        self.model = Model(threads=1)
+        self.answer = self.alone if setting("batch") == 1 else self.together
+
+    async def alone(self, texts: list[str]) -> Answer:
+        """The answer to one request."""
+        return await asyncio.to_thread(self.model.predict, texts)
+
+    @serve.batch(  # type: ignore[untyped-decorator]  # ray is not installed here
+        max_batch_size=max(2, setting("batch")), batch_wait_timeout_s=LONGEST_WAIT_S
+    )
+    async def together(self, requests: list[list[str]]) -> list[Answer]:
+        """The answers to several requests."""
+        return await asyncio.to_thread(self.model.predict_many, requests)
+
+    async def __call__(self, request: Request) -> Any:
+        """Answer a request."""
+        return JSONResponse(await self.answer((await request.json())["texts"]))
+
+
+if __name__ == "__main__":
+    ray.init(
+        num_cpus=cpus(),
+        include_dashboard=False,
+        log_to_driver=False,
+        _temp_dir=str(scratch()),
+    )
+    serve.start(http_options={"host": HOST, "port": port()})
+    application = Classifier.bind()  # type: ignore[attr-defined]  # `deployment` has made it one
+    serve.run(application, route_prefix="/predict")
+    # Ray has its own handler, which ends in a core dump; interrupted, it leaves in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        serve.shutdown()
+        ray.shutdown()

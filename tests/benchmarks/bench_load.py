@@ -1,0 +1,146 @@
+"""How late the load generator is, and how much memory it takes; a benchmark, not a test.
+
+    python tests/benchmarks/bench_load.py [--rates 1000,3000] [--duration 20] [--plan 10000000]
+
+Starts a server that does nothing but answer, in a process of its own, and plays `steady` against
+it through Locust, record and certificate on. Then it plans `--plan` requests, interrupts that test
+after a few seconds and has everything saved. Its figures mean something on a quiet machine only.
+The server must keep up: it says how busy it was.
+"""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+BODY = b'[{"label": "positive", "score": 0.9}]'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+AT_MOST_S = {1000: 0.003, 3000: 0.010}  # lateness p99 that one process must keep to
+
+
+def serve(listener: socket.socket) -> None:
+    """Answer every request that fits one segment, which all of ours do."""
+    import asyncio  # the child's business
+
+    class Answering(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(ANSWER)
+
+    async def main() -> None:
+        server = await asyncio.get_running_loop().create_server(Answering, sock=listener)
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The URL of a do-nothing server."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    pid = os.fork()
+    if not pid:
+        serve(listener)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        _, _, usage = os.wait4(pid, 0)
+        print(f"  the server took {usage.ru_utime + usage.ru_stime:.1f} s of CPU")
+
+
+def locust(folder: Path, url: str, *arguments: object) -> "subprocess.Popen[bytes]":
+    """Start a headless test that leaves its record in `folder`."""
+    texts = folder / "texts.txt"
+    texts.write_text("\n".join(f"a text of a few words, number {n}" for n in range(500)))
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "steady.py")]
+    options = ["--headless", "--only-summary", "--host", url, "--texts", texts]
+    options += ["--loglevel", "ERROR", "--records", folder / "records.parquet", *arguments]
+    with (folder / "locust.log").open("wb") as log:
+        return subprocess.Popen(
+            [*command, *map(str, options)],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What the test left; ends the benchmark with Locust's own words if it left nothing."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / "load.json").read_text())
+    except FileNotFoundError:
+        raise SystemExit((folder / "locust.log").read_text()[-2000:]) from None
+    return facts
+
+
+def lateness(rate: int, duration_s: float, processes: int) -> None:
+    """Print how late the sends were, and the certificate."""
+    print(f"{rate} requests/s for {duration_s:g} s, {processes} process(es)")
+    options = ["--rate", rate, "--duration", duration_s]
+    options += ["--processes", processes] if processes > 1 else []
+    with tempfile.TemporaryDirectory() as scratch, serving() as url:
+        folder = Path(scratch)
+        locust(folder, url, *options).wait()
+        facts = facts_of(folder)
+    figures = ", ".join(f"{k} {v * 1e3:.2f} ms" for k, v in facts["lateness_s"].items())
+    bar = AT_MOST_S.get(rate)
+    wanted = f" (p99 at most {bar * 1e3:g} ms)" if bar else ""
+    print(f"  lateness: {figures}{wanted}; CPU {facts['generator_cpu']:.0%}")
+    certificate = facts["certificate"]
+    print("  certificate: " + ("passed" if certificate["passed"] else "FAILED"))
+    for reason in certificate["reasons"]:
+        print(f"    {reason}")
+
+
+def memory(planned: int, seconds: float) -> None:
+    """Print the peak memory of a test of `planned` requests that is interrupted and saved."""
+    rate = 200
+    print(f"{planned} planned requests, interrupted after {seconds:g} s, saved")
+    with tempfile.TemporaryDirectory() as scratch, serving() as url:
+        folder = Path(scratch)
+        child = locust(folder, url, "--rate", rate, "--duration", planned / rate)
+        time.sleep(seconds)
+        child.send_signal(signal.SIGINT)
+        began = time.perf_counter()
+        _, _, usage = os.wait4(child.pid, 0)
+        took_s = time.perf_counter() - began
+        facts = facts_of(folder)
+        size = (folder / "records.parquet").stat().st_size
+    print(f"  peak {usage.ru_maxrss * 1024 / 1e9:.2f} GB (at most 1.5), {took_s:.0f} s to the end")
+    print(f"  {facts['sent']} sent of {facts['planned']}, record {size / 1e6:.0f} MB")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rates", default="1000,3000")
+    parser.add_argument("--duration", type=float, default=20.0)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--plan", type=int, default=10_000_000, help="0: no memory test")
+    parser.add_argument("--interrupt-after", type=float, default=20.0)
+    options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 10_000)), hard))
+    for rate in map(int, filter(None, options.rates.split(","))):
+        lateness(rate, options.duration, options.processes)
+    if options.plan:
+        memory(options.plan, options.interrupt_after)
+
+
+if __name__ == "__main__":
+    main()

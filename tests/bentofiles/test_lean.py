@@ -1,0 +1,136 @@
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bentofiles import lean
+from bentofiles.contract import Message, Receive, Scope, Send
+from bentofiles.lanes import Refused
+from bentofiles.lean import Desk, Lean
+
+
+class Model:
+    """Stands for the lanes: answers at once, refuses, or never answers."""
+
+    def __init__(self, refuses: bool = False, hangs: bool = False) -> None:
+        self.refuses, self.hangs = refuses, hangs
+        self.answers: list[asyncio.Future[Any]] = []
+
+    def submit(self, texts: Sequence[str]) -> "asyncio.Future[Any]":
+        if self.refuses:
+            raise Refused
+        answer = asyncio.get_running_loop().create_future()
+        self.answers.append(answer)
+        if not self.hangs:
+            answer.set_result(np.array([[0.25, 0.75]] * len(texts), dtype=np.float32))
+        return answer
+
+
+class Metrics:
+    """Stands for the counters."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.latency = self
+
+    def answered(self, status: int) -> None:
+        self.statuses.append(status)
+
+    def observe(self, seconds: float) -> None:
+        assert 0 <= seconds < 60
+
+    def page(self) -> tuple[bytes, str]:
+        return b"optbuild_requests_total 1\n", "text/plain"
+
+
+async def behind(scope: Scope, receive: Receive, send: Send) -> None:
+    """BentoML's part of the service."""
+    await send({"type": "http.response.start", "status": 299, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def ask(
+    model: Model | None, path: str, body: Any, then: Callable[[], Message] | None = None
+) -> tuple[int, dict[str, str], bytes, Metrics]:
+    """Status, headers and body of the answer; `then` is what the client sends after its body."""
+    metrics = Metrics()
+
+    async def story() -> list[Message]:
+        desk = Desk(["negative", 'posi"tive'])
+        if model is not None:
+            desk.open(model, metrics)  # type: ignore[arg-type]  # stand-ins
+        sent: list[Message] = []
+        waiting = [{"type": "http.request", "body": json.dumps(body).encode()}]
+
+        async def receive() -> Message:
+            if waiting:
+                return waiting.pop(0)
+            if then is None:
+                await asyncio.sleep(60)
+            assert then is not None
+            return then()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "path": path,
+            "method": "POST" if path == "/predict" else "GET",
+            "headers": [(b"content-type", b"application/json")],
+        }
+        await asyncio.wait_for(Lean(behind, desk)(scope, receive, send), 20)
+        return sent
+
+    sent = asyncio.run(story())
+    if not sent:
+        return 0, {}, b"", metrics
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, sent[1]["body"], metrics
+
+
+def test_the_answer_is_that_of_the_contract() -> None:
+    status, headers, body, metrics = ask(Model(), "/predict", {"texts": ["a", "b"]})
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert json.loads(body) == [{"label": 'posi"tive', "score": 0.75}] * 2
+    assert int(headers["content-length"]) == len(body)
+    assert metrics.statuses == [200]
+
+
+@pytest.mark.parametrize("body", [[], {"texts": []}, {"texts": [1]}, {"texts": ["\ud800"]}, "x"])
+def test_a_bad_request_is_answered_with_its_reason(body: Any) -> None:
+    model = Model()
+    status, _, answer, metrics = ask(model, "/predict", body)
+    assert status == 400
+    assert json.loads(answer)["error"]
+    assert metrics.statuses == [400]
+    assert not model.answers, "it cost no place in the queue"
+
+
+def test_overload_is_answered_at_once_with_when_to_come_back() -> None:
+    status, headers, body, metrics = ask(Model(refuses=True), "/predict", {"texts": ["a"]})
+    assert (status, headers["retry-after"], metrics.statuses) == (503, "1", [503])
+    assert "try again" in json.loads(body)["error"]
+
+
+def test_before_the_model_is_loaded_a_request_is_told_to_come_back() -> None:
+    status, headers, _, _ = ask(None, "/predict", {"texts": ["a"]})
+    assert (status, headers["retry-after"]) == (503, "1")
+
+
+def test_a_client_that_goes_away_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lean, "WATCH_AFTER_S", 0.01)
+    model = Model(hangs=True)
+    gone = {"type": "http.disconnect"}
+    status, _, _, metrics = ask(model, "/predict", {"texts": ["a"]}, lambda: gone)
+    assert status == 0, "nobody is there to read an answer"
+    assert model.answers[0].cancelled()
+    assert metrics.statuses == [499]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/metrics", 200), ("/livez", 299), ("/docs", 299)])
+def test_other_paths_are_answered_too(path: str, status: int) -> None:
+    assert ask(Model(), path, None)[0] == status

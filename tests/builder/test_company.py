@@ -1,0 +1,110 @@
+import http.client
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builder.build import Request, build
+from builder.check import Check, Limits, require
+from builder.company import Company, Probabilities, companies, compare, sample
+from builder.golden import golden_for
+from builder.model import resolve
+from deploy.local import Server
+from variants._errors import OptbuildError
+from variants._spec import compose
+
+TEXTS = [f"film {number} " + "is long " * (number % 7) for number in range(50)]
+TINY = "synthetic:roberta-tiny"
+
+
+def steady(texts: list[str]) -> Probabilities:
+    positive = np.array([len(text) % 10 / 10 for text in texts], dtype=np.float32)
+    return np.stack([1 - positive, positive], axis=1)
+
+
+def test_every_text_is_in_mixed_company_and_some_beside_the_longest() -> None:
+    batches = list(companies(TEXTS))
+    mixed = [batch for batch in batches if len(batch) > 4]
+    assert [text for batch in mixed for text in batch] == TEXTS
+    longest = max(TEXTS, key=len)
+    beside = [batch for batch in batches if len(batch) <= 4]
+    assert all(batch[-1] == longest for batch in beside)
+    assert [text for batch in beside for text in batch[:-1]] == TEXTS
+
+
+def test_who_answers_each_text_by_itself_does_not_drift() -> None:
+    assert compare(steady, TEXTS) == Company(len(TEXTS), 0, 0.0)
+
+
+def test_flips_and_drift_are_those_of_the_worst_company() -> None:
+    moved = {TEXTS[3]: 0.25, TEXTS[40]: -0.75}
+
+    def swayed(texts: list[str]) -> Probabilities:
+        rows = np.array([[0.375, 0.625]] * len(texts), dtype=np.float32)
+        if len(texts) > 1:
+            for row, text in zip(rows, texts, strict=True):
+                row += np.float32(moved.get(text, 0)) * np.array([-0.5, 0.5], dtype=np.float32)
+        return rows
+
+    assert compare(swayed, TEXTS) == Company(len(TEXTS), 1, 0.375)
+
+
+def test_a_text_that_comes_twice_counts_once() -> None:
+    assert compare(steady, ["a", "b", "a"]).texts == 2
+
+
+def test_the_sample_is_fixed_whatever_the_order() -> None:
+    many = [f"text {number}" for number in range(1000)]
+    assert sample(many) == sample(many[::-1])
+    assert len(sample(many)) == 256
+
+
+@pytest.mark.parametrize(("flips", "passes"), [(2, True), (3, False)])
+def test_the_gate_is_at_the_limit(flips: int, passes: bool) -> None:
+    check = Check("test", 100, 0, 0.0, None, None, Company(100, flips, 0.04))
+    assert Check.from_json(check.to_json()) == check
+    if passes:
+        require(check, Limits(), "onnx+quantized")
+        return
+    with pytest.raises(
+        OptbuildError, match=r"3 of 100 labels differ \(3\.00%, limit 2\.00%\), largest drift 0\.04"
+    ) as caught:
+        require(check, Limits(), "onnx+quantized")
+    assert caught.value.exit_code == 4
+
+
+def test_a_check_of_before_there_was_company_is_read() -> None:
+    content = Check("test", 100, 1, 0.1, None, None).to_json()
+    del content["company"]
+    assert Check.from_json(content).company is None
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("spec", ["onnx+quantized", "onnx+quantized=static"])
+def test_a_real_server_is_swayed_as_much_as_its_check_says(home: Path, spec: str) -> None:
+    made = build(compose(spec), Request(model=TINY), lambda stage: None)
+    found = made.check.company
+    assert found is not None
+    labels: list[str] = made.details["model"]["labels"]
+    with Server(made.path, home / "company.log") as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+
+        def ask(texts: list[str]) -> Probabilities:
+            connection.request("POST", "/predict", json.dumps({"texts": texts}).encode())
+            answers = json.loads(connection.getresponse().read())
+            rows = np.zeros((len(texts), 2), dtype=np.float32)
+            for row, answer in zip(rows, answers, strict=True):
+                row[:] = 1 - answer["score"]
+                row[labels.index(answer["label"])] = answer["score"]
+            return rows
+
+        texts = sample(golden_for(resolve(TINY), None).texts)
+        seen = compare(ask, texts)
+        connection.close()
+    assert (seen.texts, seen.label_flips) == (found.texts, found.label_flips)
+    assert seen.largest_drift == pytest.approx(found.largest_drift, abs=1e-5)
+    if spec.endswith("static"):
+        assert (seen.label_flips, seen.largest_drift) == (0, pytest.approx(0, abs=1e-5))
+    else:
+        assert seen.largest_drift > 1e-4

@@ -1,0 +1,228 @@
+"""The comparison with other servers, with stand-ins for the servers and for our Bentos."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from analysis.gates import Gate
+from builder import _peers_blocks, _peers_compare, _peers_plan, _peers_probe, peers
+from builder._peers_compare import Options, compare
+from builder._peers_limit import in_passes
+from builder._peers_saturate import saturate
+from builder._peers_script import read_script
+from builder._peers_target import PeerServer, require_same_answers
+from builder._peers_venv import ensure_venv
+from builder.build import Build
+from builder.check import Check
+from builder.model import Model
+from deploy.fake import FakeTarget
+from variants._errors import OptbuildError
+from variants._spec import compose
+
+STANDIN = Path(__file__).with_name("standin_peer.py").read_text(encoding="utf-8")
+SETTINGS = "[{score = 1, die = 0}]"
+ANSWER = {"label": "positive", "score": 1.0}
+OURS, OTHER = "onnx+lean", "onnx"
+
+
+# --- the whole of it ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    for name, settings, needs in (
+        ("good", SETTINGS, "[]"),
+        ("wrong", "[{score = 0.5, die = 0}]", "[]"),
+        ("dead", "[{score = 1, die = 1}]", "[]"),
+        ("uninstallable", SETTINGS, '["./no-such-file.whl"]'),
+    ):
+        text = STANDIN.replace(SETTINGS, settings)
+        text = text.replace("dependencies = []", f"dependencies = {needs}")
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Bentos that are a file, a limit that is a number, a generator that is always on time."""
+
+    def build(spec: str) -> Build:
+        path = tmp_path / "bentos" / spec
+        (path / "src" / "model").mkdir(parents=True, exist_ok=True)
+        (path / "src" / "model" / "model.onnx").write_text("the one graph")
+        check = Check("test", 2, 0, 0.0, None, None)
+        model = Model("fake", "synthetic", "d", None)
+        return Build(compose(spec), model, f"fake:{spec}", path, check, {}, True, 0.0)
+
+    def limit(*_: Any) -> dict[str, Any]:
+        return {"rps": 100.0, "best": "", "ways": {}, "answers": [ANSWER] * 3}
+
+    monkeypatch.setattr(
+        _peers_compare, "build_all", lambda variants, _: [build(v.spec) for v in variants]
+    )
+    monkeypatch.setattr(_peers_compare, "limit", limit)
+    monkeypatch.setattr(_peers_blocks, "limit", limit)
+    monkeypatch.setattr(_peers_compare, "serve_locally", lambda build, log: FakeTarget())
+    passed = (Gate("lateness p99", 0.0, 1.0, "s", True),)
+    monkeypatch.setattr(_peers_blocks, "check_run", lambda *_: passed)
+    monkeypatch.setattr(_peers_blocks, "WARM_UP_S", 0.05)
+    monkeypatch.setattr(_peers_probe, "WARM_S", 0.05)
+    monkeypatch.setattr(_peers_plan, "REQUESTS_FOR_P99", 1.0)
+    # A test must not depend on what else the machine does: no giving way to it.
+    monkeypatch.setattr("deploy.child.yield_to_others", lambda: None)
+    monkeypatch.setattr("deploy.child.Child.yield_sessions", lambda _: None)
+    yield
+
+
+def options(tmp_path: Path, scripts: Path, resume: bool = False) -> Options:
+    return Options(
+        specs=(OURS, OTHER),
+        peers=("good", "wrong", "dead", "uninstallable"),
+        loads=("saturated16", "steady50"),
+        blocks=1,
+        seconds=0.5,
+        seed=1,
+        model=None,
+        texts=None,
+        directory=tmp_path / "out",
+        venvs=tmp_path / "venvs",
+        resume=resume,
+        scripts=scripts,
+    )
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("stand_ins")
+def test_every_server_meets_every_load_and_what_does_not_work_is_a_row_that_says_why(
+    tmp_path: Path, scripts: Path
+) -> None:
+    console = Console(quiet=True)
+    text = compare(options(tmp_path, scripts), console)
+    out = tmp_path / "out"
+    found = json.loads((out / "peers.json").read_text())
+    assert {(row["load"], row["figure"], row["contender"]) for row in found["rows"]} >= {
+        (load, figure, contender)
+        for load, figure in (("saturated16", "texts/s"), ("steady50", "p50"))
+        for contender in (OURS, OTHER, "good")
+    }
+    assert all(row["errors"] == 0 for row in found["rows"])
+    absent = found["plan"]["absent"]
+    assert set(absent) == {"wrong", "dead", "uninstallable"}
+    assert absent["dead"] == "ended with code 1: there is no such accelerator"
+    assert "no-such-file.whl" in absent["uninstallable"]
+    assert "0.5" in absent["wrong"] and "is right" in absent["wrong"]
+    for name in absent:
+        assert f"- {name}: not measured: {absent[name]}" in text
+    assert (out / "peers.md").read_text() == text
+
+    runs = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/run.json")}
+    assert len(runs) == 1 + 3 * 2
+    with pytest.raises(OptbuildError, match="--resume"):
+        compare(options(tmp_path, scripts), console)
+    victim = out / "runs" / "b001-saturated16-good"
+    victim.rename(tmp_path / "elsewhere")
+    del runs[victim / "run.json"]
+    compare(options(tmp_path, scripts, resume=True), console)
+    assert victim.exists()
+    assert runs == {path: path.stat().st_mtime_ns for path in runs}
+
+
+def test_specs_of_different_graphs_are_refused(tmp_path: Path) -> None:
+    builds = []
+    for spec, graph in ((OURS, "one"), (OTHER, "another")):
+        path = tmp_path / spec / "src" / "model"
+        path.mkdir(parents=True)
+        (path / "model.onnx").write_text(graph)
+        check = Check("test", 2, 0, 0.0, None, None)
+        model = Model("fake", "synthetic", "d", None)
+        builds.append(Build(compose(spec), model, "t", tmp_path / spec, check, {}, True, 0.0))
+    with pytest.raises(OptbuildError, match="different graphs"):
+        _peers_compare.same_graph(builds)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--peers", "moseq"], "unknown peer 'moseq': known are asgi, bentoml,"),
+        (["--loads", "idle"], "unknown load 'idle': known are saturated64,"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, words: list[str], line: str) -> None:
+    result = CliRunner().invoke(peers.main, ["--out", str(tmp_path / "out"), *words])
+    assert result.exit_code == 2
+    assert line in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+# --- a server in a venv of its own --------------------------------------------------------------
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("stand_ins")
+def test_a_peer_runs_in_its_own_venv_and_nothing_of_it_is_left(
+    tmp_path: Path, scripts: Path
+) -> None:
+    python = ensure_venv(tmp_path / "venv", ())
+    made = python.stat().st_mtime_ns
+    assert ensure_venv(tmp_path / "venv", ()).stat().st_mtime_ns == made
+    settings = {"score": 1, "die": 0}
+    log = tmp_path / "log"
+    with PeerServer("good", python, tmp_path, settings, log, scripts=scripts) as target:
+        require_same_answers(target.url, ["a", "b"], [ANSWER, ANSWER])
+        with pytest.raises(OptbuildError, match="is right"):
+            require_same_answers(target.url, ["a"], [{"label": "positive", "score": 0.998}])
+        with pytest.raises(OptbuildError, match="is right"):
+            require_same_answers(target.url, ["a"], [{"label": "negative", "score": 1.0}])
+        process = target.child.process
+    assert process.poll() is not None
+
+
+# --- the closed loop ----------------------------------------------------------------------------
+
+
+def test_a_closed_loop_counts_answers_and_its_own_cpu_time() -> None:
+    with FakeTarget(service_s=0.01) as target:
+        found = saturate(target.url, ["a", "b"], connections=4, seconds=0.5, warm_s=0.1)
+    assert 8 < found.answered <= 4 * 0.5 / 0.01 + 4
+    assert 0 < found.rps <= found.answered / 0.5
+    assert found.p50_s is not None and found.p50_s >= 0.01
+    assert (found.errors, found.first_error) == (0, "")
+    assert 0 < found.client_cpu_s < 0.01
+
+
+def test_a_server_that_is_not_there_is_errors_and_no_hang() -> None:
+    with FakeTarget() as target:
+        gone = target.url
+    found = saturate(gone, ["a"], connections=4, seconds=0.1, warm_s=0.0)
+    assert (found.answered, found.rps, found.p50_s) == (0, 0.0, None)
+    assert found.errors > 0
+    assert "refused" in found.first_error
+
+
+# --- the limit ----------------------------------------------------------------------------------
+
+
+def test_passes_are_whole_and_of_like_length_within_a_window() -> None:
+    texts = ["x" * (1 + at % 7) for at in range(128)]
+    passes = in_passes(texts, 8)
+    assert [len(one) for one in passes] == [8] * 16
+    assert [text for one in passes[:8] for text in one] == sorted(texts[:64], key=len)
+    assert in_passes(texts, 1) == [[text] for text in texts]
+    assert len(in_passes(["only", "two"], 16)) == 4
+
+
+# --- the peers' files ---------------------------------------------------------------------------
+
+
+def test_a_file_without_a_block_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text('"""Bare."""\n')
+    with pytest.raises(OptbuildError, match="script block lacks"):
+        read_script(path)

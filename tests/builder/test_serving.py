@@ -1,0 +1,168 @@
+"""Real servers: the HTTP contract over a socket, and what is left when they end."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from builder.build import Request, build
+from builder.closed_loop import throughput, warm_up
+from deploy.local import Server, free_port
+from variants._errors import OptbuildError
+from variants._spec import compose
+
+pytestmark = pytest.mark.slow
+
+TINY = "synthetic:roberta-tiny"
+SPECS = ["baseline", "onnx+batching=8+workers=2", "onnx+lean+microbatch", "lean+workers=2"]
+
+
+def bento(spec: str) -> Path:
+    return build(compose(spec), Request(model=TINY), lambda stage: None).path
+
+
+@pytest.fixture(scope="module", params=SPECS)
+def server(home: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    with Server(bento(request.param), home / "server.log") as running:
+        yield running
+
+
+def post(server: Server, body: bytes, path: str = "/predict") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    connection.request("POST", path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    content = answer.status, answer.read()
+    connection.close()
+    return content
+
+
+def get(server: Server, path: str) -> int:
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    connection.request("GET", path)
+    return connection.getresponse().status
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 64])
+def test_every_text_gets_its_answer_in_order(server: Server, count: int) -> None:
+    texts = [f"film number {number} " + "was long " * number for number in range(count)]
+    status, content = post(server, json.dumps({"texts": texts}).encode())
+    together = json.loads(content)
+    assert status == 200
+    assert len(together) == count
+    assert all(set(answer) == {"label", "score"} for answer in together)
+    alone = json.loads(post(server, json.dumps({"texts": texts[-1:]}).encode())[1])
+    assert together[-1]["label"] == alone[0]["label"]
+    assert together[-1]["score"] == pytest.approx(alone[0]["score"], abs=1e-4)
+
+
+def test_health_and_metrics_answer(server: Server) -> None:
+    assert [get(server, path) for path in ("/livez", "/readyz", "/metrics")] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'{"texts": []}',
+        b'{"texts": "a"}',
+        b'{"texts": [1]}',
+        b'{"texts": ["\\ud800"]}',
+        b'{"texts": ["\xff"]}',
+        b'{"text": ["a"]}',
+        b'{"texts": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"texts": ["' + b"x" * 2_000_000 + b'"]}',
+    ],
+)
+def test_garbage_gets_a_reason_and_the_next_request_an_answer(server: Server, body: bytes) -> None:
+    status, content = post(server, body)
+    assert 400 <= status < 500
+    assert json.loads(content)["error"]
+    assert post(server, b'{"texts": ["fine"]}')[0] == 200
+
+
+def test_long_and_odd_texts_are_answered(server: Server) -> None:
+    texts = ["", " ", "\0", "\u2028", "😀" * 500, "word " * 50_000, "\\", '"']
+    status, content = post(server, json.dumps({"texts": texts}).encode())
+    assert status == 200
+    assert len(json.loads(content)) == len(texts)
+
+
+def test_a_closed_loop_measures_throughput(server: Server) -> None:
+    warm_up(server.url, ["a film"], connections=2, seconds=0.2, least=5)
+    assert throughput(server.url, ["a film", "another"], connections=4, seconds=1.0) > 5
+
+
+def test_a_closed_loop_says_what_is_wrong(server: Server) -> None:
+    with pytest.raises(OptbuildError, match="does not answer as it should"):
+        throughput(f"{server.url}/nowhere", ["a film"], connections=1, seconds=0.2)
+    port = free_port("127.0.0.1", 0)
+    with pytest.raises(OptbuildError, match="refused"):
+        throughput(f"http://127.0.0.1:{port}", ["a film"], connections=2, seconds=0.2)
+
+
+def descendants_of(process: int) -> list[psutil.Process]:
+    found: list[psutil.Process] = psutil.Process(process).children(recursive=True)
+    return found
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=15)
+    return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("signal_number", [2, 9, 15])
+def test_serve_leaves_no_process_however_it_ends(home: Path, signal_number: int) -> None:
+    bento("onnx+batching=8+workers=2")
+    port = free_port("127.0.0.1", 0)
+    serving = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from builder.cli import cli; cli()", "serve"),
+            *("batching=8+workers=2+onnx", "--model", TINY, "--port", str(port)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout is not None
+    assert f"http://127.0.0.1:{port}" in serving.stdout.readline()
+    family = descendants_of(serving.pid)
+    assert len(family) >= 3  # the supervisor and two workers
+    os.kill(serving.pid, signal_number)
+    errors = serving.communicate(timeout=30)[1]
+    assert serving.returncode == {2: 130, 9: -9, 15: 143}[signal_number]
+    assert "Traceback" not in errors
+    assert all_gone(family)
+
+
+def test_workers_end_when_their_supervisor_is_killed(home: Path) -> None:
+    with Server(bento("onnx+batching=8+workers=2"), home / "killed.log") as server:
+        family = server.child.descendants()
+        server.child.process.kill()
+        assert all_gone(family)
+
+
+def test_a_taken_port_is_one_line(server: Server) -> None:
+    with pytest.raises(OptbuildError, match="choose another --port"):
+        free_port(server.host, server.port)
+    with pytest.raises(OptbuildError, match="choose another --port"):
+        free_port(server.host, 65536)  # of the second replica, with --port 65535
+
+
+def test_a_bento_that_cannot_start_says_why_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "bento.yaml").write_text("service: nothing:here\nname: broken\nversion: '1'\n")
+    started_s = time.monotonic()
+    with pytest.raises(OptbuildError, match="ended with code"), Server(broken, home / "broken.log"):
+        pass
+    assert time.monotonic() - started_s < 60

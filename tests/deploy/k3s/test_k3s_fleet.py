@@ -1,0 +1,120 @@
+"""Disruptions of a release, against the fake cluster."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_api import FakeCluster, Refusal
+from fake_release import Make
+
+from builder.injection import Injection
+from deploy.cluster import Cluster
+from deploy.disruptions._disruption import disruptions, parse
+from deploy.k3s_fleet import K3sFleet
+from deploy.rollout import Patience
+
+
+@pytest.fixture
+def fleet(cluster: Cluster, patience: Patience, make: Make) -> K3sFleet:
+    return K3sFleet(cluster, make("onnx+replicas=2"), patience=patience)
+
+
+def disturb(fleet: K3sFleet, text: str) -> Injection:
+    one = Injection(
+        parse(text), fleet, 0.0, np.random.default_rng(1), wait=lambda seconds: time.sleep(0.05)
+    )
+    one.inject()
+    return one
+
+
+def told(fleet: K3sFleet, replica: str) -> list[str]:
+    return [event.what for event in fleet.timeline() if event.replica == replica]
+
+
+def test_a_deleted_pod_is_replaced(fleet: K3sFleet) -> None:
+    with fleet:
+        before = fleet.replicas()
+        one = disturb(fleet, "pod-kill:grace=0.5")  # the API takes whole seconds
+        victim = one.events[0].replica
+        assert victim in before
+        assert told(fleet, victim) == ["created", "ready", "terminating", "gone"]
+        fleet.settle()
+        assert len(fleet.replicas()) == fleet.wanted == 2
+        assert one.events[0].at_s <= fleet.timeline()[-1].at_s <= time.monotonic()
+
+
+def test_without_grace_the_kill_stands_in_the_timeline_before_the_death(fleet: K3sFleet) -> None:
+    with fleet:
+        victim = disturb(fleet, "pod-kill:grace=0").events[0].replica
+        assert told(fleet, victim)[-3:] == ["killed", "terminating", "gone"]
+
+
+def test_a_rolling_update_replaces_every_pod(fleet: K3sFleet) -> None:
+    with fleet:
+        before = set(fleet.replicas())
+        disturb(fleet, "rolling-update")
+        after = set(fleet.replicas())
+        assert len(after) == 2
+        assert not before & after
+
+
+def test_pods_that_do_not_come_up_are_a_result(
+    fake: FakeCluster, fleet: K3sFleet, patience: Patience
+) -> None:
+    with fleet:
+        fake.nature.load_s = 600
+        fleet.patience = replace(patience, timeout_s=0.5)
+        one = disturb(fleet, "rolling-update")
+        assert one.events[-1].what == "failed"
+        fake.nature.load_s = 0.05
+    assert fake.names() == set()
+
+
+def test_scaling_down_and_up(fleet: K3sFleet) -> None:
+    with fleet:
+        disturb(fleet, "scale-down-up")
+        assert len(fleet.replicas()) == 2
+        assert [event.what for event in fleet.timeline()].count("terminating") == 1
+
+
+def test_a_drained_node_is_closed_emptied_and_opened(fake: FakeCluster, fleet: K3sFleet) -> None:
+    with fleet:
+        before = set(fleet.replicas())
+        disturb(fleet, "node-drain")
+        assert fake.closed_nodes == [True, False]
+        fleet.settle()
+        assert not before & set(fleet.replicas())
+    assert fake.names() == set()
+
+
+def test_what_the_disruption_budget_keeps_stays(fake: FakeCluster, fleet: K3sFleet) -> None:
+    with fleet:
+        before = set(fleet.replicas())
+        kept = "Cannot evict pod as it would violate the pod's disruption budget."
+        fake.refuse["POST", "pods"] = [Refusal(429, kept)] * 8
+        disturb(fleet, "node-drain")
+        assert set(fleet.replicas()) == before
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_a_node_is_opened_again_however_it_ends(
+    fake: FakeCluster, fleet: K3sFleet, ending: type[BaseException]
+) -> None:
+    def wait(seconds: float) -> None:
+        raise ending
+
+    one = Injection(parse("node-drain"), fleet, 0.0, np.random.default_rng(1), wait=wait)
+    with pytest.raises(ending), fleet:
+        one.inject()
+    assert fake.closed_nodes == [True, False]
+    assert fake.names() == set()
+
+
+@pytest.mark.parametrize("name", sorted(disruptions()))
+def test_a_cluster_can_do_what_is_promised_and_nothing_else_is_offered(name: str) -> None:
+    protocol: Any = disruptions()[name].needs
+    methods = {key for key in vars(protocol) if key[0] != "_" and callable(vars(protocol)[key])}
+    offered = all(hasattr(K3sFleet, method) for method in methods)
+    assert offered == ("k3s" in disruptions()[name].targets)
