@@ -43,7 +43,7 @@ def context(material: Material, findings: Findings) -> Context:
         machine=_machine(findings, facts),
         libraries=", ".join(f"{name} {version}" for name, version in facts.machine.libraries),
         reproduce=(plan.command, f"optbuild report {findings.runs.directory.name or '.'}"),
-        warnings=_warnings(material, findings),
+        warnings=warnings_of(material, findings),
         method=_method(findings),
     )
 
@@ -92,7 +92,8 @@ def _machine(findings: Findings, facts: RunFacts) -> tuple[tuple[str, str], ...]
     return tuple(rows)
 
 
-def _warnings(material: Material, findings: Findings) -> tuple[str, ...]:
+def warnings_of(material: Material, findings: Findings) -> tuple[str, ...]:
+    """What is missing or mixed, beginning with what could not be read."""
     runs, plan = findings.runs, findings.runs.plan
     # Relative: the page is for sharing, where it was made is nobody's business.
     notes = [problem.replace(f"{runs.directory}/", "") for problem in material.warnings]

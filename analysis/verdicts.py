@@ -12,6 +12,7 @@ from analysis.compare import Comparison, Metric, blocks_needed
 from analysis.findings import Findings
 
 SHOWN: tuple[Metric, ...] = ("p95", "goodput")
+WITH_LEVEL = 90  # columns of a terminal from which on the table fits whole
 ALL_ONE_WAY_BELOW = 6  # blocks; from there on, all on one side is rarer than 5%
 STYLES = {"improved": "green", "regressed": "red", "equivalent": "cyan", "inconclusive": "dim"}
 
@@ -92,17 +93,27 @@ def left_out_note(findings: Findings) -> str:
     return "; ".join(missing)
 
 
-def table_of(findings: Findings) -> Table:
-    """The verdicts of findings as a table for `rich.print`."""
-    notes = [note for note in (screening_note(findings), left_out_note(findings)) if note]
-    notes.append(
+def notes_of(findings: Findings) -> tuple[str, ...]:
+    """What a reader of the table must know, one line each."""
+    notes = (
+        screening_note(findings),
+        left_out_note(findings),
         "each step against the one before; blocks: better in; p: sign-flip test, Holm-corrected; "
-        f"margin {words.percent(findings.runs.plan.margin, 0)}"
+        f"margin {words.percent(findings.runs.plan.margin, 0)}",
     )
-    table = Table(box=None, pad_edge=False, caption="\n".join(notes), caption_justify="left")
+    return tuple(note for note in notes if note)
+
+
+def table_of(findings: Findings, width: int) -> Table:
+    """The verdicts of findings as a table for `rich.print`, in `width` columns.
+
+    Where there are few, the level goes first: the report has it, and a verdict cannot be cut.
+    """
+    table = Table(box=None, pad_edge=False)
     widest = max(map(len, findings.runs.scenarios))
     table.add_column("layer", overflow="fold", min_width=widest, max_width=max(widest, 22))
-    for name in ("metric", "effect (interval)", "level", "blocks", "p", "verdict"):
+    level = width >= WITH_LEVEL
+    for name in ("metric", "effect (interval)", *(["level"] * level), "blocks", "p", "verdict"):
         justify = "right" if name in ("level", "blocks", "p") else "left"
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     scenario = step = ""
@@ -119,7 +130,7 @@ def table_of(findings: Findings) -> Table:
             Text(name, style="bold" if row.total else ""),
             row.metric,
             row.effect,
-            row.confidence,
+            *([row.confidence] * level),
             row.better_in,
             row.p,
             Text(row.verdict, style=STYLES[row.comparison.verdict]),
@@ -127,9 +138,15 @@ def table_of(findings: Findings) -> Table:
     return table
 
 
+def print_verdicts(console: Console, findings: Findings) -> None:
+    """The table and its notes."""
+    console.print(table_of(findings, console.width))
+    console.print(*notes_of(findings), sep="\n", style="dim", markup=False)
+
+
 def verdict_lines(findings: Findings, width: int = 100) -> tuple[str, ...]:
     """The same table as plain lines, for a pipe or a log."""
     console = Console(width=width, color_system=None, force_terminal=False)
     with console.capture() as capture:
-        console.print(table_of(findings))
+        print_verdicts(console, findings)
     return tuple(line.rstrip() for line in capture.get().splitlines())

@@ -61,7 +61,7 @@ in `builder/_train_settings.py` and, as used, in `metrics.json`.
 
 Reproduce with
 
-    pip install 'optbuild[train]'
+    pip install --constraint constraints.txt --editable '.[train]'
     python -m builder.train --seed {settings[seed]} --threads {threads}
 
 Another CPU or thread count sums floats in another order, so the weights will not be bit-identical

@@ -16,12 +16,24 @@ from builder.foresight import blocks_for, family_of, foresee, in_words
 from builder.load import scenarios
 from builder.model import resolve
 from builder.places import Local, Place
-from builder.plan import Choices, Plan, Slo, load, rates, require_enough, require_same, save
+from builder.plan import (
+    Choices,
+    Plan,
+    Slo,
+    least_duration_s,
+    load,
+    rates,
+    require_enough,
+    require_same,
+    save,
+)
 from builder.progress import Progress
 from builder.terminal import notes
 from loadtests._texts import Texts, load_texts
 from variants._design import Design, designed, reading
 from variants._errors import OptbuildError
+
+LONGEST_UNASKED_S = 120.0  # of a run, if nobody said how long
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class Options:
     detect: float | None = None
     until_width: float | None = None
     foresee: bool = True  # an A/A looks at no earlier one
+    longer: bool = False  # runs may last longer where a slow model's rate takes that
     place: AbstractContextManager[Place] = field(default_factory=lambda: nullcontext(Local()))
 
 
@@ -73,7 +86,7 @@ def measure(
 ) -> None:
     """The same for variants named `specs`, in their order, that `build` builds."""
     chosen = _scenarios(options.scenarios)
-    if options.rate_rps is not None:  # else it is known after the probe
+    if options.rate_rps is not None and not options.longer:  # else it is known after the probe
         require_enough(dict.fromkeys(chosen, options.rate_rps), options.duration_s)
     with alone(options.directory):
         kept = _kept_plan(options)
@@ -82,6 +95,8 @@ def measure(
         if kept is not None:
             if options.blocks is None:
                 choices = replace(choices, blocks=kept.choices.blocks)
+            if options.longer:
+                choices = replace(choices, duration_s=kept.choices.duration_s)
             require_same(choices, kept.choices)
         console = notes()
         if choices.design != "cumulative":
@@ -166,6 +181,9 @@ def _plan(
         log = options.directory / "logs" / "capacity.log"
         capacity_rps = probe.capacity_rps(place.serve, builds[0], log, texts.texts)
     offered = rates(choices, capacity_rps)
+    if options.longer:
+        needed_s = min(least_duration_s(offered), LONGEST_UNASKED_S)
+        choices = replace(choices, duration_s=max(choices.duration_s, needed_s))
     require_enough(offered, choices.duration_s)
     foresight = None
     if options.foresee:

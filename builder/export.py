@@ -1,5 +1,6 @@
 """The ONNX graphs: exported by optimum, fused and quantized by ONNX Runtime."""
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -48,6 +49,11 @@ def _export_and_fuse(prepared: Prepared, target: Path) -> dict[str, object]:
     from onnxruntime.transformers import optimizer
     from optimum.exporters.onnx import main_export
 
+    config = json.loads((prepared.folder / "config.json").read_text(encoding="utf-8"))
+    if (activation := config.get("hidden_act", "gelu")) != "gelu":
+        raise OptbuildError(
+            f"ONNX Runtime fuses gelu, not this model's {activation}: leave out onnx"
+        )
     exported = target / "exported"
     main_export(
         str(prepared.folder),

@@ -101,6 +101,8 @@ def _from_folder(name: str, kind: Kind, folder: Path) -> Model:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OptbuildError(f"{folder} is no model folder: config.json: {error}") from error
+    if not isinstance(config, dict):
+        raise OptbuildError(f"{folder} is no model folder: config.json holds no object")
     architecture = next(iter(config.get("architectures") or []), "unknown")
     if config.get("model_type") not in ARCHITECTURES or not architecture.endswith(
         "ForSequenceClassification"

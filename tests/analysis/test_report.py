@@ -265,6 +265,16 @@ def test_the_terminal_table_fits(full: Path, width: int) -> None:
     assert not any("…" in line or "\x1b" in line for line in lines)
 
 
+def test_no_verdict_is_cut_on_a_narrow_terminal(screening: Path) -> None:
+    found = find(screening)
+    lines = verdict_lines(found, 80)
+    assert max(map(len, lines)) <= 80
+    for row in verdict_rows(found):
+        assert any(row.effect in line and line.endswith(row.verdict) for line in lines)
+    assert "point all one way" not in "\n".join(lines)  # one block only
+    assert " ".join(lines[-4:]).count("margin 3%") == 1
+
+
 def one_block(**changes: Any) -> Experiment:
     latency_s = changes.pop("latency_s", planted({"baseline": 1.0, "onnx": 0.5}))
     specs = changes.pop("specs", ("baseline", "onnx"))

@@ -137,6 +137,20 @@ def test_a_resumed_plan_keeps_its_blocks_and_margin_whatever_was_measured_since(
         plan_of(replace(resumed, until_width=0.1))
 
 
+def test_a_slow_model_gets_longer_runs_unless_a_length_was_asked_for(options: Options) -> None:
+    slow = replace(options, blocks=3, detect=None, duration_s=5.0, rate_rps=4.0)
+    with pytest.raises(OptbuildError, match="give --duration 13 or more"):
+        plan_of(slow)
+    plan = plan_of(replace(slow, longer=True))
+    assert plan.choices.duration_s == 13.0
+    assert plan_of(replace(slow, longer=True, resume=True)) == plan
+
+
+def test_a_model_too_slow_even_for_that_is_one_line(options: Options) -> None:
+    with pytest.raises(OptbuildError, match="give --duration 500 or more"):
+        plan_of(replace(options, blocks=3, detect=None, rate_rps=0.1, longer=True))
+
+
 def test_an_absurd_effect_is_one_line_and_leaves_no_plan(options: Options) -> None:
     with pytest.raises(OptbuildError, match="more than 200 blocks at a noise of"):
         plan_of(replace(options, detect=0.031))

@@ -63,6 +63,12 @@ def test_a_folder_that_cannot_be_built_says_why(
         resolve(str(folder_with(tmp_path / "m", **config)))
 
 
+def test_a_config_that_is_no_object_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(OptbuildError, match=r"config\.json holds no object"):
+        resolve(str(tmp_path))
+
+
 def test_a_regression_is_refused(tmp_path: Path) -> None:
     config = {"model_type": "bert", "architectures": ["BertForSequenceClassification"]}
     for number, one in enumerate([{"id2label": {"0": "LABEL_0"}}, {"num_labels": 1}]):

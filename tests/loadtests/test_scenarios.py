@@ -65,6 +65,7 @@ def test_each_scenario_plays_its_schedule(
     assert 0 < facts["generator_cpu"] < 1.5
     assert facts["lateness_s"]["p50"] == np.median(records.lateness_s)
     assert f"planned {count}, rows {count}, sent {count}: ok {count}" in out
+    assert f"texts: texts.txt (2)\nrecords: {record}\n" in out
     for words in ("lateness of the generator: p50", "latency from the planned time: p50"):
         assert words in out
     made = facts["certificate"]
