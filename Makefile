@@ -28,7 +28,7 @@ types: .venv/installed-test
 	$(BIN)/mypy
 
 pytest: .venv/installed-test
-	$(BIN)/python -m pytest -m 'not docker and not thorough'
+	$(BIN)/python -m pytest -m 'not docker and not thorough' -rs
 
 pytest-rest: .venv/installed-test
 	$(BIN)/python -m pytest -m 'docker or thorough' -rs

@@ -25,7 +25,7 @@ from builder.cli import cli
 cli()
 """
 ABLATE = [
-    *(sys.executable, "-c", COMMAND, "ablate", "onnx+batching=8"),
+    *(sys.executable, "-c", COMMAND, "ablate", "onnx"),
     *("--model", "synthetic:roberta-tiny", "--scenario", "steady", "--scenario", "bursty"),
     *("--blocks", "2", "--duration", "2", "--rate", "30"),
 ]
@@ -83,7 +83,7 @@ def check_runs(out: Path) -> None:
     import pyarrow.parquet
 
     runs = [json.loads(path.read_text()) for path in out.glob("runs/*/run.json")]
-    assert {run["variant"]["spec"] for run in runs} == {"baseline", "onnx", "onnx+batching=8"}
+    assert {run["variant"]["spec"] for run in runs} == {"baseline", "onnx"}
     schedules: dict[tuple[str, int], set[str]] = {}
     for run in runs:
         schedules.setdefault((run["scenario"], run["block"]), set()).add(run["schedule_sha256"])

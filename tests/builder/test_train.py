@@ -175,7 +175,7 @@ def test_packing_loses_no_token():
     assert rows.ravel().tolist() == [*range(10, 17), *range(20, 29), PAD, PAD, PAD, PAD]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_tiny_training_writes_a_loadable_folder(tmp_path: Path):
     out = tmp_path / "model"
     command = ["--out", str(out), "--limit", "4", "--mlm-epochs", "0.5", "--epochs", "1"]
