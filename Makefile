@@ -45,10 +45,11 @@ peers: .venv/installed-demo
 clean:
 	rm -rf .venv build
 
+# Not compiled: half of the time went into modules that nobody imports. Python compiles the others.
 .venv/installed-%: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11'; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[$*]' \
+	$(BIN)/python -m pip install --no-compile --constraint constraints.txt --editable '.[$*]' \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
