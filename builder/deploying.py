@@ -109,16 +109,15 @@ def to_cluster(deployment: Deployment, echo: Say) -> None:
 
 def from_cluster(spec: str, name: str, where: Where, echo: Say) -> None:
     """Remove the release of that name, if it is that spec; say what has gone."""
-    from deploy.rollout import running_spec
-    from deploy.undo import remove, wait_until_gone
+    from deploy.rollout import running
+    from deploy.undo import remove, undeploy, wait_until_gone
 
     wanted = compose(spec).spec
     cluster = _connect(where)
-    there = running_spec(cluster, name)
-    if there is not None and there != wanted:
-        raise OptbuildError(
-            f"'{there}' is deployed as '{name}', not '{wanted}': optbuild undeploy '{there}'"
-        )
+    there = running(cluster, name)
+    if there is not None and there.spec != wanted:
+        remedy = undeploy(cluster, name, there.spec)
+        raise OptbuildError(f"'{there.spec}' is deployed as '{name}', not '{wanted}': {remedy}")
     removed = remove(cluster, name)
     for item in removed:
         echo(f"{item} removed")

@@ -1,12 +1,12 @@
 """What `optbuild disrupt` was given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from builder.build import Request
-from builder.disruption_places import Reach
+from builder.cluster_options import Reach
 from builder.plan import Slo, parse_rate, parse_slo
 from deploy.image import Options as ImageOptions
 
@@ -43,7 +43,6 @@ class Options:
     ) -> Self:
         """From the options of the command."""
         quick: bool = given["quick"]
-        reach = {field.name: given[field.name] for field in fields(Reach)}
         return cls(
             specs=specs,
             experiments=given["experiment"],
@@ -51,7 +50,7 @@ class Options:
             target=given["target"],
             request=Request(given["model"], given["golden"], given["limits"]),
             image=given["image"],
-            reach=Reach(**reach),
+            reach=given["reach"],
             blocks=given["blocks"] or (QUICK_BLOCKS if quick else BLOCKS),
             duration_s=given["duration"] or (QUICK_DURATION_S if quick else DURATION_S),
             rate_rps=parse_rate(given["rate"]),

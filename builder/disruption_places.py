@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from builder import places
 from builder.build import Build
+from builder.cluster_options import Reach
 from deploy.docker_fleet import DockerFleet
 from deploy.engine import connect
 from deploy.image import Options
 from deploy.local_fleet import LocalFleet
-from deploy.manifests.release import Release
 from deploy.replica import bento_process
 from variants._errors import OptbuildError
 from variants._layer import Variant
@@ -32,18 +31,6 @@ class Place(Protocol):
     def serve(self, build: Build, log: Path) -> Any:
         """A context manager that is the target (deploy/disruptable.py)."""
         ...
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Which cluster, where in it, and how clients reach it; None: what the kubeconfig says."""
-
-    kubeconfig: Path | None
-    context: str | None
-    namespace: str | None
-    name: str
-    registry: str | None
-    url: str | None
 
 
 class Local:
@@ -85,26 +72,22 @@ def place(target: str, options: Options, reach: Reach) -> Iterator[Place]:
         with connect(options.engine) as client:
             yield Docker(client, options)
     elif target == "k3s":
-        with k3s(options, reach) as found:
+        with _k3s(options, reach) as found:
             yield found
     else:
         yield Local()
 
 
 @contextmanager
-def k3s(options: Options, reach: Reach) -> Iterator[Place]:
+def _k3s(options: Options, reach: Reach) -> Iterator[Place]:
     """Pods of a Kubernetes, from images of the builds."""
     # Here: the client takes most of a second to import, and the other places do without.
-    from builder.k3s_place import K3s
+    from builder.k3s_place import K3s, connected
     from deploy.k3s_fleet import K3sFleet
-    from deploy.kubeconfig import connect as reached
 
     class Pods(K3s):
         def serve(self, build: Build, log: Path) -> Any:
-            release = Release(reach.name, self.references[build.tag], build.variant)
-            return K3sFleet(self.cluster, release, url=self.url)
+            return K3sFleet(self.cluster, self.release(build), url=self.reach.url)
 
-    cluster = reached(reach.kubeconfig, reach.context, reach.namespace)
-    cluster.version()  # one that does not answer is said before anything is built
-    with connect(options.engine) as client:
-        yield Pods(cluster, client, options, registry=reach.registry, url=reach.url)
+    with connected(options, reach, Pods) as found:
+        yield found

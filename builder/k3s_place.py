@@ -1,32 +1,31 @@
-"""A K3s, or any Kubernetes, as a place where an ablation's servers run."""
+"""A K3s, or any Kubernetes, as a place where an experiment's servers run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from docker import DockerClient
 
 from builder.build import Build
+from builder.cluster_options import Reach
 from builder.imaging import image_of, saying
 from builder.terminal import notes
 from deploy.bring import bring
 from deploy.cluster import Cluster
+from deploy.engine import connect
 from deploy.handover import push, save
 from deploy.image import Image, Options
 from deploy.k3s import K3sTarget
+from deploy.kubeconfig import connect as reached
 from deploy.manifests.release import Release
 from deploy.target import Target
 from deploy.threads import over_budget
 from variants._layer import Variant
 
-NAME = "optbuild-run"  # of its objects: what is deployed for users is not touched
-
 
 class K3s:
-    """A Deployment for each run, from images of the builds; gone after the run.
-
-    With `registry` the images are pushed there, else imported into the K3s of this machine.
-    """
+    """A Deployment for each run, from images of the builds; gone after the run."""
 
     name = "k3s"
 
@@ -35,15 +34,12 @@ class K3s:
         cluster: Cluster,
         client: DockerClient,
         options: Options,
-        *,
-        registry: str | None = None,
-        url: str | None = None,
+        reach: Reach,
     ) -> None:
         self.cluster = cluster
         self.client = client
         self.options = options
-        self.registry = registry
-        self.url = url
+        self.reach = reach
         self.images: dict[str, Image] = {}  # by the Bento's tag
         self.references: dict[str, str] = {}  # likewise: what the nodes call them
 
@@ -61,16 +57,19 @@ class K3s:
             self.images[build.tag] = image_of(self.client, build, self.options)
             reference = self.images[build.tag].reference
             with saying(f"{build.tag}: bringing its image into the cluster") as say:
-                if self.registry is None:
+                if self.reach.registry is None:
                     bring(reference, self.cluster, save, say)
                 else:
-                    reference = push(reference, self.registry)
+                    reference = push(reference, self.reach.registry)
             self.references[build.tag] = reference
 
     def serve(self, build: Build, log: Path) -> Target:
         """A rollout, warm and reached; its pods' log stays with the cluster."""
-        release = Release(NAME, self.references[build.tag], build.variant)
-        return K3sTarget(self.cluster, release, url=self.url)
+        return K3sTarget(self.cluster, self.release(build), url=self.reach.url)
+
+    def release(self, build: Build) -> Release:
+        """What is rolled out for a run."""
+        return Release(self.reach.name, self.references[build.tag], build.variant)
 
     def facts(self, build: Build) -> Mapping[str, Any]:
         """Its name, the cluster's version, the image and its size."""
@@ -83,3 +82,11 @@ class K3s:
             "image_bytes": image.size_bytes,
             "base_image": image.base,
         }
+
+
+@contextmanager
+def connected(options: Options, reach: Reach, kind: type[K3s] = K3s) -> Iterator[K3s]:
+    """The place in a cluster that has answered, before anything is built."""
+    cluster = reached(reach.kubeconfig, reach.context, reach.namespace)
+    with connect(options.engine) as client:
+        yield kind(cluster, client, options, reach)

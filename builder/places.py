@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from docker import DockerClient
 
 from builder.build import Build
+from builder.cluster_options import Reach
 from builder.experiment import facts_of_local, serve_locally
 from builder.imaging import image_of
 from builder.terminal import notes
@@ -102,22 +103,16 @@ class Docker:
 
 
 @contextmanager
-def place(target: str, options: Options) -> Iterator[Place]:
-    """The place of that name, connected as long as the context lasts.
-
-    `k3s` is the cluster of KUBECONFIG, of ~/.kube/config, or the K3s of this machine.
-    """
+def place(target: str, options: Options, reach: Reach) -> Iterator[Place]:
+    """The place of that name, connected as long as the context lasts."""
     if target == "docker":
         with connect(options.engine) as client:
             yield Docker(client, options)
     elif target == "k3s":
         # Here: the client takes most of a second to import, and the other places do without.
-        from builder.k3s_place import K3s
-        from deploy.kubeconfig import connect as reached
+        from builder.k3s_place import connected
 
-        cluster = reached(None)
-        cluster.version()  # one that does not answer is said before anything is built
-        with connect(options.engine) as client:
-            yield K3s(cluster, client, options)
+        with connected(options, reach) as found:
+            yield found
     else:
         yield Local()

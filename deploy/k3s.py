@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 from deploy.address import address, checked_url, wait_until_reached
 from deploy.cluster import Cluster
 from deploy.manifests.release import Release
+from deploy.owner import is_gone, owner
 from deploy.pods import PodEvent, PodTimes, PodWatch
-from deploy.rollout import Change, Patience, Say, roll_out, running_spec, settle
-from deploy.undo import remove, wait_until_gone
+from deploy.rollout import Change, Patience, Say, roll_out, running, settle
+from deploy.undo import remove, undeploy, wait_until_gone
 from variants._errors import OptbuildError
 
 
@@ -31,7 +33,7 @@ class K3sTarget:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.cluster = cluster
-        self.release = release
+        self.release = replace(release, owner=owner())
         self.say = say
         self.patience = patience or Patience()
         self._url = None if url is None else checked_url(url)
@@ -46,15 +48,11 @@ class K3sTarget:
     def __enter__(self) -> Self:
         """Deploy it; return when every replica is warm and the URL answers.
 
-        Raises OptbuildError also where a release of that name is there already: an experiment
-        neither replaces nor removes what somebody may be using.
+        What a killed process has left under that name is removed first. Raises OptbuildError where
+        another release of that name is there: an experiment neither replaces nor removes what
+        somebody may be using.
         """
-        there = running_spec(self.cluster, self.release.name)
-        if there is not None:
-            raise OptbuildError(
-                f"'{there}' is deployed as '{self.release.name}': remove it first "
-                f"(optbuild undeploy '{there}'), or choose another --name or --namespace"
-            )
+        self._make_room()
         wait_until_gone(self.cluster, self.release.name)
         self.watch.__enter__()
         try:
@@ -97,8 +95,28 @@ class K3sTarget:
         """Replace what runs by another release of the same name, one replica after the other."""
         if release.name != self.release.name:
             raise ValueError(f"{release.name} is not a release of {self.release.name}")
-        return roll_out(self.cluster, release, self.say, self.patience)
+        owned = replace(release, owner=self.release.owner)
+        return roll_out(self.cluster, owned, self.say, self.patience)
 
     def settle(self) -> None:
         """Block until every replica that is wanted is ready, e.g. after a pod was deleted."""
         settle(self.cluster, self.release.name, self.say, self.patience)
+
+    def _make_room(self) -> None:
+        name = self.release.name
+        there = running(self.cluster, name)
+        if there is None:
+            return
+        if there.owner is not None and is_gone(there.owner):
+            remove(self.cluster, name)
+            return
+        removal = undeploy(self.cluster, name, there.spec)
+        if there.owner is None:
+            remedy = f"remove it first ({removal})"
+        else:
+            host = there.owner.partition("/")[0]
+            remedy = f"wait for the run on {host} that uses it (if that was killed: {removal})"
+        raise OptbuildError(
+            f"'{there.spec}' is deployed as '{name}': {remedy}, "
+            "or choose another --name or --namespace"
+        )

@@ -10,9 +10,17 @@ from deploy.apierrors import ApiError
 from deploy.cluster import Cluster
 from deploy.diagnosis import Trouble, complete, hopeless, progress, unfinished
 from deploy.manifests.merge import Object
-from deploy.manifests.release import INSTANCE, MANAGED_BY, MANAGER, SPEC, Release, selector
+from deploy.manifests.release import (
+    INSTANCE,
+    MANAGED_BY,
+    MANAGER,
+    OWNER,
+    SPEC,
+    Release,
+    selector,
+)
 from deploy.manifests.render import objects
-from deploy.undo import APPLIED, annotated, remove, restore
+from deploy.undo import APPLIED, annotated, remove, restore, undeploy
 from variants._errors import OptbuildError
 
 TIMEOUT_S = 300.0
@@ -71,12 +79,21 @@ def roll_out(
     return changes
 
 
-def running_spec(cluster: Cluster, name: str) -> str | None:
-    """The spec of the release of that name in the cluster, None if there is none."""
+@dataclass(frozen=True)
+class Running:
+    """A release in the cluster: its spec, and the process that is going to remove it, if any."""
+
+    spec: str
+    owner: str | None
+
+
+def running(cluster: Cluster, name: str) -> Running | None:
+    """The release of that name in the cluster, None if there is none."""
     live = cluster.get("Deployment", name)
     if live is None or not _ours(live, name):
         return None
-    return str(live["metadata"].get("annotations", {}).get(SPEC, "unknown"))
+    notes = live["metadata"].get("annotations", {})
+    return Running(str(notes.get(SPEC, "unknown")), notes.get(OWNER))
 
 
 def _look(cluster: Cluster, items: list[Object], release: Release) -> list[Object] | None:
@@ -204,8 +221,8 @@ def _taken_back(
         remove(cluster, release.name)
     except (OptbuildError, KeyboardInterrupt, SystemExit):
         return OptbuildError(
-            f"{why}; it could not be taken back: optbuild undeploy '{release.variant.spec}' "
-            "when the cluster answers",
+            f"{why}; it could not be taken back: "
+            f"{undeploy(cluster, release.name, release.variant.spec)} when the cluster answers",
             code,
         )
     return OptbuildError(f"{why}; nothing of it is left in the cluster", code)

@@ -33,6 +33,11 @@ def remove(cluster: Cluster, name: str) -> list[str]:
     return removed
 
 
+def undeploy(cluster: Cluster, name: str, spec: str) -> str:
+    """The command that removes the release of that name."""
+    return f"optbuild undeploy '{spec}' --name {name} --namespace {cluster.namespace}"
+
+
 def wait_until_gone(
     cluster: Cluster,
     name: str,

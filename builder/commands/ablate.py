@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder.cluster_options import Reach, reach_options
 from builder.image_options import image_options
 from builder.options import FILE, model_options, target_option
 from builder.percent import percent
@@ -70,6 +71,7 @@ MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
 @click.option("--resume", is_flag=True, help="Go on with the ablation in --out.")
 @model_options
 @target_option("local", "docker", "k3s")
+@reach_options
 @image_options
 def ablate(
     spec: str,
@@ -92,6 +94,7 @@ def ablate(
     golden: Path | None,
     limits: "Limits",
     target: str,
+    reach: Reach,
     image: "ImageOptions",
 ) -> None:
     """Measure what each layer of SPEC brings, and write the report."""
@@ -132,7 +135,7 @@ def ablate(
             resume=resume,
             command=shlex.join(["optbuild", *sys.argv[1:]]),
             design=design,
-            place=place(target, image),
+            place=place(target, image, reach),
         )
     )
     report(out, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from builder.cluster_options import cluster_options
+from builder.cluster_options import reach_options
 from builder.image_options import image_options
 from builder.options import FILE, model_options
 from builder.within import Within
@@ -52,9 +52,7 @@ from builder.within import Within
 @click.option("--texts", type=FILE, help="Texts to send, one a line.")
 @click.option("--quick", is_flag=True, help="Few short blocks: a direction, not a proof.")
 @click.option("--resume", is_flag=True, help="Go on with the disruptions in --out.")
-@click.option("--registry", help="For k3s: push the images there, as in registry.example:5000/x.")
-@click.option("--url", help="For k3s: where clients reach it, if not at a NodePort.")
-@cluster_options
+@reach_options
 @image_options
 @model_options
 def disrupt(specs: tuple[str, ...], out: Path, **options: Any) -> None:

@@ -10,6 +10,7 @@ from deploy.manifests.release import (
     INSTANCE,
     MANAGED_BY,
     MANAGER,
+    OWNER,
     SPEC,
     VARIANT,
     Release,
@@ -88,7 +89,8 @@ def _deployment(release: Release) -> Object:
     if release.hpa_max is None:  # else the autoscaler decides
         spec = {"replicas": variant.replicas, **spec}
     patch = _patch("apps/v1", "Deployment", release.name, {"spec": spec})
-    patch["metadata"] |= {"labels": labels, "annotations": {SPEC: variant.spec}}
+    notes = {SPEC: variant.spec} | ({OWNER: release.owner} if release.owner else {})
+    patch["metadata"] |= {"labels": labels, "annotations": notes}
     return patch
 
 

@@ -15,6 +15,7 @@ MANAGER = "optbuild"
 VARIANT = "optbuild/variant"
 IMAGE = "optbuild/image"
 SPEC = "optbuild/spec"
+OWNER = "optbuild/owner"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Release:
     A second release of the same name replaces the first one in a rolling update. With `hpa_max`
     an autoscaler keeps between the variant's replicas and that many. With `node_port` every node
     answers on a port of its own; without, the Service is reachable inside the cluster only.
+    `owner` is the process that is going to remove it (deploy/owner.py), if one is.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Release:
     variant: Variant
     hpa_max: int | None = None
     node_port: bool = True
+    owner: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", self.name) or len(self.name) > MOST_NAME:

@@ -14,7 +14,7 @@ from fake_api import FakeCluster
 from deploy.cluster import Cluster
 from deploy.k3s import K3sTarget
 from deploy.manifests.release import Release, selector
-from deploy.rollout import Patience, roll_out
+from deploy.rollout import Patience
 from deploy.undo import KINDS
 from variants._spec import compose
 
@@ -78,7 +78,7 @@ def load(url: str) -> Iterator[Callable[[], list[int]]]:
 def test_deploy_answer_and_leave_nothing(place: Place) -> None:
     with place.target("onnx+replicas=2") as target, load(target.url) as statuses:
         assert target.watch.wait_for(lambda pods: len(pods) == 2, LONG_S)
-        again = roll_out(place.cluster, place.release("onnx+replicas=2"), print, place.patience)
+        again = target.rollout(place.release("onnx+replicas=2"))
         assert {change.what for change in again} == {"unchanged"}
     assert statuses()
     assert set(statuses()) == {200}

@@ -1,5 +1,7 @@
 import json
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from dataclasses import replace
@@ -15,7 +17,7 @@ from deploy.fake import FakeTarget
 from deploy.k3s import K3sTarget
 from deploy.kubeconfig import connect
 from deploy.manifests.release import Release
-from deploy.rollout import Patience
+from deploy.rollout import Patience, roll_out
 from deploy.target import Target
 from variants._errors import OptbuildError
 
@@ -61,10 +63,33 @@ def test_one_that_does_not_come_up_leaves_nothing(
 def test_a_release_that_somebody_uses_is_not_touched(
     fake: FakeCluster, cluster: Cluster, patience: Patience, make: Make
 ) -> None:
+    roll_out(cluster, make(), lambda _: None, patience)
+    removal = "optbuild undeploy 'onnx' --name classifier --namespace default"
+    with pytest.raises(OptbuildError, match=f"remove it first .{removal}.*another --name"):
+        target(cluster, make("baseline"), patience).__enter__()
+    assert ask(address(cluster, "classifier")) == 200
+
+
+def test_a_run_that_goes_on_is_not_touched(
+    cluster: Cluster, patience: Patience, make: Make
+) -> None:
     with target(cluster, make(), patience) as first:
-        with pytest.raises(OptbuildError, match="optbuild undeploy 'onnx'"):
+        with pytest.raises(OptbuildError, match=f"wait for the run on {socket.gethostname()}"):
             target(cluster, make("baseline"), patience).__enter__()
         assert ask(first.url) == 200
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    fake: FakeCluster, cluster: Cluster, patience: Patience, make: Make
+) -> None:
+    code = "from deploy.owner import owner; print(owner())"
+    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    left = replace(make("onnx+replicas=2"), owner=dead.stdout.strip())
+    roll_out(cluster, left, lambda _: None, patience)
+    with target(cluster, make("baseline"), patience) as one:
+        assert ask(one.url) == 200
+        assert len(fake.store.all("pods")) == 1
+    assert fake.names() == set()
 
 
 def test_scaling_up_and_down(cluster: Cluster, patience: Patience, make: Make) -> None:

@@ -1,16 +1,21 @@
 """A cluster as the place where an ablation's servers run."""
 
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from fake_api import FakeCluster
 
-from builder import k3s_place
+from builder import disruption_places, k3s_place, places
+from builder.cli import cli
+from builder.cluster_options import Reach
 from deploy.cluster import Cluster
-from deploy.image import Image
+from deploy.image import Image, Options
+from variants._errors import OptbuildError
 from variants._spec import compose
 
 IMAGE = Image("optbuild/sentiment:1", "sha256:0", 10**8, "s:1", "base", "optbuild", True, 0.0)
@@ -27,7 +32,8 @@ def test_a_run_has_a_deployment_of_its_own_that_goes_with_it(
 
     monkeypatch.setattr(k3s_place, "image_of", image_of)
     monkeypatch.setenv("PATH", str(tmp_path))  # without a k3s to import into
-    place: Any = k3s_place.K3s(cluster, None, None)  # type: ignore[arg-type]  # for image_of only
+    # Without an engine: for image_of only.
+    place: Any = k3s_place.K3s(cluster, None, None, Reach())  # type: ignore[arg-type]
     builds = [SimpleNamespace(tag="s:1", variant=compose(f"onnx+replicas={n}")) for n in (1, 2)]
     place.require([build.variant for build in builds])
     place.prepare(builds)
@@ -39,3 +45,38 @@ def test_a_run_has_a_deployment_of_its_own_that_goes_with_it(
     facts = place.facts(builds[0])
     assert (facts["name"], facts["kubernetes"]) == ("k3s", "v1.33.4+k3s1")
     assert facts["image"] == "optbuild/sentiment:1"
+
+
+@pytest.mark.parametrize("module", [places, disruption_places])
+def test_a_place_is_in_the_cluster_and_namespace_that_were_asked_for(
+    module: Any, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(k3s_place, "connect", lambda engine: nullcontext())
+    reach = Reach(kubeconfig, "fake", "tests", "mine", None, "http://elsewhere")
+    with module.place("k3s", Options(), reach) as found:
+        found.references["s:1"] = "sentiment:1"
+        build = SimpleNamespace(tag="s:1", variant=compose("onnx"))
+        target = found.serve(build, Path())
+    assert (target.cluster.namespace, target.release.name) == ("tests", "mine")
+    assert target.url == "http://elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [("builder.places", ["ablate"]), ("builder.disrupt", ["disrupt", "--experiment", "pod-kill"])],
+)
+def test_an_experiment_takes_the_options_of_a_cluster(
+    module: str, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Reach] = []
+
+    def place(target: str, options: Options, reach: Reach) -> None:
+        given.append(reach)
+        raise OptbuildError("enough")
+
+    monkeypatch.setattr(f"{module}.place", place)
+    words = [*command, "onnx", "--target", "k3s", "--out", str(tmp_path / "out")]
+    where = ["--kubeconfig", "k", "--context", "c", "-n", "n", "--registry", "r", "--url", "u"]
+    for arguments in ([], [*where, "--name", "mine"]):
+        assert "enough" in CliRunner().invoke(cli, [*words, *arguments]).stderr
+    assert given == [Reach(), Reach(Path("k"), "c", "n", "mine", "r", "u")]

@@ -13,7 +13,7 @@ from deploy.address import address
 from deploy.cluster import Cluster
 from deploy.diagnosis import is_ready
 from deploy.manifests.release import Release
-from deploy.rollout import Patience, roll_out, running_spec
+from deploy.rollout import Patience, Running, roll_out, running
 from deploy.undo import remove, wait_until_gone
 from variants._errors import OptbuildError
 
@@ -38,7 +38,7 @@ def test_a_rollout_makes_every_object_and_ends_with_all_replicas_ready(
     assert objects_but_pods(fake) == ALL
     assert len(fake.store.all("pods")) == 3
     assert "of 3 replicas ready" in said[0]
-    assert running_spec(cluster, "classifier") == "onnx+replicas=3"
+    assert running(cluster, "classifier") == Running("onnx+replicas=3", None)
 
 
 def test_the_same_release_again_changes_nothing(
