@@ -102,6 +102,7 @@ def _look(cluster: Cluster, items: list[Object], release: Release) -> list[Objec
     Completes `items` by what depends on what is there.
     """
     previous: list[Object] | None = None
+    deployed: Object | None = None
     for item in items:
         live = cluster.get(item["kind"], release.name)
         if live is None:
@@ -112,12 +113,10 @@ def _look(cluster: Cluster, items: list[Object], release: Release) -> list[Objec
                 "that optbuild did not make: choose another --name"
             )
         if item["kind"] == "Deployment":
+            deployed = live
             previous = json.loads(live["metadata"].get("annotations", {}).get(APPLIED, "[]"))
-            if release.hpa_max is not None:
-                # Leaving the number out would set it to 1 until the autoscaler looks again.
-                item["spec"]["replicas"] = live["spec"]["replicas"]
     deployment = next(item for item in items if item["kind"] == "Deployment")
-    items[items.index(deployment)] = annotated(deployment, items)
+    items[items.index(deployment)] = annotated(deployment, items, deployed)
     return previous
 
 

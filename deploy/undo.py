@@ -61,7 +61,7 @@ def restore(cluster: Cluster, name: str, applied: Sequence[Object]) -> str:
     """Apply what was applied before, delete what was not there then; returns its spec."""
     for item in applied:
         if item["kind"] == "Deployment":
-            item = annotated(item, applied)
+            item = annotated(item, applied, cluster.get("Deployment", name))
             spec = str(item["metadata"]["annotations"][SPEC])
         cluster.apply(item)
     kept = {item["kind"] for item in applied}
@@ -71,7 +71,18 @@ def restore(cluster: Cluster, name: str, applied: Sequence[Object]) -> str:
     return spec
 
 
-def annotated(deployment: Object, applied: Sequence[Object]) -> Object:
-    """The Deployment with the note of all that is applied with it."""
+def annotated(deployment: Object, applied: Sequence[Object], live: Object | None) -> Object:
+    """The Deployment with the note of all that is applied with it.
+
+    If an autoscaler is, it has as many replicas as that would leave to `live`, what runs now: not
+    in the note, for they come and go.
+    """
     note = json.dumps(applied, separators=(",", ":"))
-    return merge(deployment, {"metadata": {"annotations": {APPLIED: note}}})
+    noted = merge(deployment, {"metadata": {"annotations": {APPLIED: note}}})
+    scaler = next((one for one in applied if one["kind"] == "HorizontalPodAutoscaler"), None)
+    if scaler is None:
+        return noted
+    # Leaving the number out would set it to 1 until the autoscaler looks.
+    least, most = scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]
+    now = least if live is None else live["spec"]["replicas"]
+    return merge(noted, {"spec": {"replicas": min(max(now, least), most)}})

@@ -198,6 +198,43 @@ def test_an_autoscaled_release_again_keeps_the_replicas_it_has(
     assert len(fake.store.all("pods")) >= 4
 
 
+@pytest.mark.parametrize(("before", "then"), [(None, 3), (1, 3), (4, 4), (8, 5)])
+def test_an_autoscaled_release_starts_with_replicas_that_its_autoscaler_would_leave(
+    fake: FakeCluster,
+    cluster: Cluster,
+    patience: Patience,
+    make: Make,
+    before: int | None,
+    then: int,
+) -> None:
+    if before is not None:
+        roll_out(cluster, make(f"onnx+replicas={before}"), quiet, patience)
+    roll_out(cluster, make("onnx+replicas=3", hpa_max=5), quiet, patience)
+    staying = [p for p in fake.store.all("pods") if "deletionTimestamp" not in p["metadata"]]
+    assert len(staying) == then
+    assert all(map(is_ready, staying))
+
+
+def test_the_same_autoscaled_release_again_changes_nothing(
+    cluster: Cluster, patience: Patience, make: Make
+) -> None:
+    for replicas in (3, 4):  # as the autoscaler would have it the second time
+        roll_out(cluster, make("onnx+replicas=3", hpa_max=5), quiet, patience)
+        cluster.scale("classifier", replicas)
+        changes = roll_out(cluster, make("onnx+replicas=3", hpa_max=5), quiet, patience)
+        assert {change.what for change in changes} == {"unchanged"}
+
+
+def test_an_autoscaled_release_is_back_with_the_replicas_that_it_had(
+    fake: FakeCluster, cluster: Cluster, patience: Patience, make: Make
+) -> None:
+    roll_out(cluster, make("onnx+replicas=2", hpa_max=5), quiet, patience)
+    cluster.scale("classifier", 4)
+    with pytest.raises(OptbuildError, match=r"'onnx.replicas=2' is back"):
+        roll_out(cluster, make("onnx", "crash:1", hpa_max=5), quiet, patience)
+    assert sum(map(is_ready, fake.store.all("pods"))) == 4
+
+
 def test_removing_takes_exactly_what_was_made(
     fake: FakeCluster, cluster: Cluster, patience: Patience, make: Make
 ) -> None:
