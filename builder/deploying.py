@@ -41,6 +41,7 @@ class Deployment:
     name: str
     image: str | None
     registry: str | None
+    engine: str
     hpa_max: int | None
     node_port: bool
     url: str | None
@@ -57,6 +58,7 @@ class Deployment:
             name=options["name"],
             image=options["image"],
             registry=options["registry"],
+            engine=options["engine"],
             hpa_max=options["hpa"],
             node_port=not options["cluster_ip"],
             url=options["url"],
@@ -73,6 +75,13 @@ def manifests(deployment: Deployment, out: Path | None, echo: Say | None) -> Non
     """Write the manifests to a folder, or say them, or both. Needs no cluster."""
     deployment.release("to-be:known")  # a wrong option is said before a Bento is built
     release = deployment.release(_image(deployment))
+    if deployment.registry is not None:
+        from deploy.handover import name_in
+
+        there = name_in(deployment.registry, release.image)
+        remedy = f"docker tag {release.image} {there} && docker push {there}"
+        notes().print(f"push the image before you apply: {remedy}", markup=False, soft_wrap=True)
+        release = deployment.release(there)
     _warn(release)
     if echo is not None:
         echo(to_yaml(objects(release)).rstrip())
@@ -153,11 +162,18 @@ def _image(deployment: Deployment) -> str:
 def _bring(deployment: Deployment, release: Release, cluster: "Cluster", say: Say) -> Release:
     """The image to where the nodes find it; the release with its name there."""
     from deploy.bring import bring
-    from deploy.handover import push, save
+    from deploy.engine import connect
+    from deploy.handover import push
+    from deploy.handover import save as saved
+
+    def save(reference: str) -> Iterator[bytes]:
+        with connect(deployment.engine) as client:
+            yield from saved(client, reference)
 
     if deployment.registry is not None:
         say(f"pushing {release.image} to {deployment.registry}")
-        return deployment.release(push(release.image, deployment.registry))
+        with connect(deployment.engine) as client:
+            return deployment.release(push(client, release.image, deployment.registry))
     if deployment.image is None:  # one that was given is where it should be
         bring(release.image, cluster, save, say)
     return release

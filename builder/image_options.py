@@ -13,15 +13,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
+engine_option = click.option(
+    "--engine",
+    default="docker",
+    show_default=True,
+    envvar="OPTBUILD_ENGINE",
+    help="docker (as DOCKER_HOST says), or an engine's address, "
+    "e.g. unix:///run/podman/podman.sock.",
+)
 _OPTIONS = (
-    click.option(
-        "--engine",
-        default="docker",
-        show_default=True,
-        envvar="OPTBUILD_ENGINE",
-        help="docker (as DOCKER_HOST says), or an engine's address, "
-        "e.g. unix:///run/podman/podman.sock.",
-    ),
+    engine_option,
     click.option(
         "--base-image",
         envvar="OPTBUILD_BASE_IMAGE",

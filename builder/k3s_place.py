@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,9 @@ class K3s:
             reference = self.images[build.tag].reference
             with saying(f"{build.tag}: bringing its image into the cluster") as say:
                 if self.reach.registry is None:
-                    bring(reference, self.cluster, save, say)
+                    bring(reference, self.cluster, partial(save, self.client), say)
                 else:
-                    reference = push(reference, self.reach.registry)
+                    reference = push(self.client, reference, self.reach.registry)
             self.references[build.tag] = reference
 
     def serve(self, build: Build, log: Path) -> Target:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from builder.cluster_options import cluster_options
+from builder.image_options import engine_option
 from builder.options import model_options
 from builder.within import Within
 
@@ -20,6 +21,7 @@ from builder.within import Within
 )
 @click.option("--image", help="The newest that optbuild image made of SPEC if left out.")
 @click.option("--registry", help="Push the image there, as in registry.example:5000/team.")
+@engine_option
 @click.option("--hpa", type=click.IntRange(1, 1000), metavar="MAX", help="Autoscale up to MAX.")
 @click.option("--cluster-ip", is_flag=True, help="No NodePort: reachable inside the cluster only.")
 @click.option("--url", help="Where clients reach it, if not at a NodePort: an ingress, say.")

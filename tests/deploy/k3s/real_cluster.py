@@ -11,12 +11,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from deploy.bring import bring
 from deploy.cluster import Cluster
+from deploy.engine import connect as connect_engine
 from deploy.handover import save
 from deploy.kubeconfig import connect
 
@@ -45,5 +47,6 @@ def image(cluster: Cluster) -> str:
     optbuild = str(Path(sys.executable).with_name("optbuild"))
     made = subprocess.run([optbuild, "image", "onnx", "--json"], stdout=-1, text=True, check=True)
     reference: str = json.loads(made.stdout)[0]["reference"]
-    bring(reference, cluster, save, print)
+    with connect_engine() as client:
+        bring(reference, cluster, partial(save, client), print)
     return reference

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from fake_api import FakeCluster
+from fake_engine import FakeEngine
 
 from builder.cli import cli
 
@@ -75,6 +76,36 @@ def test_manifests_are_written_with_a_word_on_how_to_apply_them(tmp_path: Path) 
     assert f"kubectl apply --kustomize {tmp_path}/overlays/onnx" in errors
     assert (tmp_path / "base" / "kustomization.yaml").exists()
     assert (tmp_path / "overlays" / "onnx" / "horizontalpodautoscaler.yaml").exists()
+
+
+@pytest.mark.parametrize("to_folder", [False, True])
+def test_manifests_name_the_image_in_the_registry_and_say_that_it_is_to_be_pushed(
+    tmp_path: Path, to_folder: bool
+) -> None:
+    words = ("deploy", "onnx", "--image", "team/a:1", "--registry", "host:5000/x/")
+    code, out, errors = run(*words, *(("--out", tmp_path) if to_folder else ("--dry-run",)))
+    assert code == 0
+    text = (tmp_path / "overlays/onnx/deployment.yaml").read_text() if to_folder else out
+    assert "image: host:5000/x/team/a:1\n" in text
+    assert "docker tag team/a:1 host:5000/x/team/a:1 && docker push host:5000/x/team/a:1" in errors
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_the_image_is_handed_over_by_the_engine_that_was_asked_for(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, by_variable: bool
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    words = ("deploy", "onnx", "--image", "a:1", "--registry", "host:5000")
+    where = ("--kubeconfig", str(kubeconfig))
+    code, _, errors = run(*words, *where)
+    assert (code, "no container engine answers at tcp://127.0.0.1:1" in errors) == (2, True)
+    with FakeEngine([]) as engine:
+        if by_variable:
+            monkeypatch.setenv("OPTBUILD_ENGINE", engine.address)
+            code, _, errors = run(*words, *where)
+        else:
+            code, _, errors = run(*words, *where, "--engine", engine.address)
+    assert (code, "has no image a:1" in errors) == (2, True)
 
 
 def test_more_threads_than_the_limit_has_room_for_is_said_with_figures() -> None:

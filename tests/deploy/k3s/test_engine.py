@@ -48,8 +48,8 @@ def image(engine: DockerClient) -> Iterator[str]:
     engine.images.remove(reference, force=True)
 
 
-def test_a_saved_image_keeps_its_name(image: str) -> None:
-    with tarfile.open(fileobj=io.BytesIO(b"".join(save(image)))) as archive:
+def test_a_saved_image_keeps_its_name(engine: DockerClient, image: str) -> None:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(save(engine, image)))) as archive:
         manifest = archive.extractfile("manifest.json")
         assert manifest is not None
         assert json.load(manifest)[0]["RepoTags"] == [image]
@@ -59,16 +59,17 @@ def test_a_registry_that_is_not_there_leaves_no_name_behind(
     engine: DockerClient, image: str
 ) -> None:
     with pytest.raises(OptbuildError, match=r"does not take the image .*docker login 127.0.0.1:1"):
-        push(image, "127.0.0.1:1/team")
+        push(engine, image, "127.0.0.1:1/team")
     assert [
         tag for found in engine.images.list() for tag in found.tags if "127.0.0.1:1" in tag
     ] == []
 
 
 def test_an_image_that_is_not_there(engine: DockerClient) -> None:
-    for act in (lambda: list(save("nowhere:1")), lambda: push("nowhere:1", "127.0.0.1:1")):
-        with pytest.raises(OptbuildError, match="make it with optbuild image"):
-            act()
+    with pytest.raises(OptbuildError, match="make it with optbuild image"):
+        list(save(engine, "nowhere:1"))
+    with pytest.raises(OptbuildError, match="make it with optbuild image"):
+        push(engine, "nowhere:1", "127.0.0.1:1")
 
 
 def as_container(pod: dict[str, Any]) -> dict[str, Any]:

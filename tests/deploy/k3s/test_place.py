@@ -47,6 +47,27 @@ def test_a_run_has_a_deployment_of_its_own_that_goes_with_it(
     assert facts["image"] == "optbuild/sentiment:1"
 
 
+@pytest.mark.parametrize("registry", [None, "host:5000"])
+def test_the_engine_that_made_an_image_hands_it_over(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, registry: str | None
+) -> None:
+    monkeypatch.setattr(k3s_place, "image_of", lambda *_: IMAGE)
+    monkeypatch.setattr(k3s_place, "bring", lambda image, cluster, save, say: save(image))
+    given: list[object] = []
+
+    def hand_over(client: object, image: str, *registry: str) -> str:
+        given.extend([client, image, *registry])
+        return "/".join([*registry, image])
+
+    for name in ("push", "save"):
+        monkeypatch.setattr(k3s_place, name, hand_over)
+    place: Any = k3s_place.K3s(cluster, "engine", None, Reach(registry=registry))  # type: ignore[arg-type]
+    place.prepare([SimpleNamespace(tag="s:1")])
+    asked = [] if registry is None else [registry]
+    assert given == ["engine", IMAGE.reference, *asked]
+    assert place.references == {"s:1": "/".join([*asked, IMAGE.reference])}
+
+
 @pytest.mark.parametrize("module", [places, disruption_places])
 def test_a_place_is_in_the_cluster_and_namespace_that_were_asked_for(
     module: Any, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
