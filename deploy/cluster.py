@@ -25,6 +25,7 @@ _KINDS = {
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
     "Service": ("api/v1", "services"),
 }
+_NO_SUCH_VERSION, _GONE, _BUDGET_KEEPS = 400, 404, 429  # what an eviction is answered
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.2
 TIMEOUT_S = (5.0, 30.0)  # to connect, to answer
@@ -108,13 +109,24 @@ class Cluster:
         """Whether new pods may come to a node: `kubectl cordon` and `uncordon`."""
         self._merge("Node", name, {"spec": {"unschedulable": closed}})
 
-    def evict(self, pod: str) -> None:
-        """Delete a pod unless a disruption budget forbids it: an ApiError with status 429."""
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod, "namespace": self.namespace},
-        }
+    def evict(self, pod: str) -> bool:
+        """Delete a pod, as a drain does; False if a disruption budget keeps it for now."""
+        try:
+            try:
+                self._evict(pod, "policy/v1")
+            except ApiError as error:
+                if error.status != _NO_SUCH_VERSION:
+                    raise
+                self._evict(pod, "policy/v1beta1")  # all that Kubernetes 1.21 knows
+        except ApiError as error:
+            if error.status not in (_GONE, _BUDGET_KEEPS):
+                raise
+            return error.status == _GONE
+        return True
+
+    def _evict(self, pod: str, version: str) -> None:
+        metadata = {"name": pod, "namespace": self.namespace}
+        body = {"apiVersion": version, "kind": "Eviction", "metadata": metadata}
         self._object("POST", "Pod", f"{pod}/eviction", body=body)
 
     def _merge(self, kind: str, name: str, patch: Object) -> None:
@@ -172,7 +184,8 @@ class Cluster:
             except urllib3.exceptions.HTTPError as error:
                 failure = no_answer(self.host, error)
             except ApiError as error:
-                if not error.passing and error.status != 409:
+                kept = method == "POST" and error.status == _BUDGET_KEEPS  # for longer than we wait
+                if kept or not (error.passing or error.status == 409):
                     raise
                 failure = error
             if attempt < ATTEMPTS - 1:

@@ -139,9 +139,16 @@ class CanDrain(Disruptable, Protocol):
     """A node can be emptied and closed."""
 
     def drain(self, replica: str) -> None:
-        """Close the node that the replica is on and evict its replicas."""
+        """Close the node that the replica is on and evict its replicas, as far as that is allowed.
+
+        What keeps the last replicas from going may do so for now only.
+        """
+        ...
+
+    def drain_on(self) -> None:
+        """Evict those that were kept; harmless if none was, or if they are kept again."""
         ...
 
     def uncordon(self) -> None:
-        """Open the node again; harmless if it is open."""
+        """Open the node again unless it was closed before; harmless if it is open."""
         ...

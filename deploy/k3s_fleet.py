@@ -1,6 +1,5 @@
 """A release in a Kubernetes, as a target of disruptions."""
 
-import contextlib
 import math
 import time
 from datetime import UTC, datetime
@@ -23,7 +22,6 @@ _WHAT: dict[str, What] = {
     "terminating": "terminating",
     "gone": "gone",
 }
-_BUDGET_REFUSES = 429
 
 
 class K3sFleet(K3sTarget):
@@ -46,6 +44,7 @@ class K3sFleet(K3sTarget):
             cluster, release, url=url, say=say, patience=patience, clock=time.monotonic
         )
         self._kills: list[ReplicaEvent] = []
+        self._drained = ""  # node
         self._closed: list[str] = []  # nodes
 
     @property
@@ -114,26 +113,22 @@ class K3sFleet(K3sTarget):
         pod = self.cluster.get("Pod", replica)
         if pod is None:
             raise OptbuildError(f"there is no pod '{replica}': it has gone meanwhile", 1)
-        node = str(pod["spec"]["nodeName"])
-        self._closed.append(node)  # before it is: whatever comes between, it is opened again
-        self.cluster.close_node(node, closed=True)
-        for other in self.cluster.select("Pod", selector(self.release.name)):
-            if other["spec"].get("nodeName") == node:
-                self._evict(other["metadata"]["name"])
+        self._drained = str(pod["spec"]["nodeName"])
+        node = self.cluster.get("Node", self._drained)
+        if node is not None and not node["spec"].get("unschedulable", False):
+            self._closed.append(self._drained)  # before it is: whatever comes, it is opened again
+            self.cluster.close_node(self._drained, closed=True)
+        self.drain_on()
+
+    def drain_on(self) -> None:
+        """Evict the release's pods that are still on the drained node and not on their way."""
+        for pod in self.cluster.select("Pod", selector(self.release.name)):
+            leaving = "deletionTimestamp" in pod["metadata"]
+            if pod["spec"].get("nodeName") == self._drained and not leaving:
+                self.cluster.evict(pod["metadata"]["name"])
 
     def uncordon(self) -> None:
-        """Open the nodes that were closed."""
+        """Open the nodes that were closed here."""
         while self._closed:
             self.cluster.close_node(self._closed[-1], closed=False)
             self._closed.pop()
-
-    def _evict(self, pod: str) -> None:
-        with contextlib.suppress(_Kept):
-            try:
-                self.cluster.evict(pod)
-            except ApiError as error:
-                raise _Kept if error.status == _BUDGET_REFUSES else error from error
-
-
-class _Kept(Exception):
-    """The disruption budget keeps a pod."""

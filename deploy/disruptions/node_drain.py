@@ -3,17 +3,25 @@
 from deploy.disruptable import CanDrain
 from deploy.disruptions._disruption import Disruption, Scene
 
+RETRY_S = 1.0
+
 
 def inject(target: CanDrain, scene: Scene) -> None:
     """Drain the node of a random replica, keep it closed for some seconds.
 
-    On a single node nothing can move elsewhere: the disruption budget keeps the last replicas, or
-    the new ones wait until the node is open again.
+    What the disruption budget keeps is tried again all the while, as `kubectl drain` does: it may
+    go as soon as another replica is ready elsewhere. On a single node there is no elsewhere: the
+    budget keeps the last replicas, and new ones wait until the node is open again.
     """
     replica = scene.victim(target)
     scene.tell(f"node drained, closed for {scene.values['for']:g} s", replica)
     target.drain(replica)
-    scene.wait(scene.values["for"])
+    left_s = scene.values["for"]
+    while left_s > RETRY_S:
+        scene.wait(RETRY_S)
+        left_s -= RETRY_S
+        target.drain_on()
+    scene.wait(left_s)
 
 
 def undo(target: CanDrain) -> None:

@@ -48,7 +48,7 @@ def injection(text: str, target: Diary, wait: Any = lambda seconds: None) -> Inj
         ("cpu-stress", ["stress r1", "unstress"]),
         ("memory-limit", ["exhaust_memory r1", "restore_memory"]),
         ("network-partition:for=1.5s", ["cut r1", "mend"]),
-        ("node-drain", ["drain r1", "uncordon"]),
+        ("node-drain", ["drain r1", *["drain_on"] * 4, "uncordon"]),
     ],
 )
 def test_what_it_does(text: str, done: list[str]) -> None:

@@ -47,7 +47,9 @@ class FakeCluster:
         self.refuse: dict[tuple[str, str], list[Refusal]] = {}
         self.requests: list[tuple[str, str]] = []
         self.watch_s = 60.0  # after which the API ends a watch
-        self.closed_nodes: list[bool] = []  # how nodes were closed and opened, in order
+        self.node_closed = False
+        self.closed_nodes: list[bool] = []  # how the node was closed and opened, in order
+        self.evictions = {"policy/v1", "policy/v1beta1"}  # versions that it knows
         self.too_old = False  # whether it answers the next watch with 410
 
     def __enter__(self) -> Self:
@@ -107,9 +109,10 @@ class FakeCluster:
             raise self.refuse[method, plural].pop(0)
         if plural == "nodes":
             if method == "PATCH":
-                self.closed_nodes.append(body["spec"]["unschedulable"])
-                return NODE
-            return {"items": [NODE], "metadata": {"resourceVersion": "1"}}
+                self.node_closed = body["spec"]["unschedulable"]
+                self.closed_nodes.append(self.node_closed)
+            node = {**NODE, "spec": {"unschedulable": True} if self.node_closed else {}}
+            return node if name else {"items": [node], "metadata": {"resourceVersion": "1"}}
         if method != "GET" or name:
             _require_namespace(found["ns"], method)
         with self.store.changed:
@@ -123,6 +126,8 @@ class FakeCluster:
             if method == "PATCH":
                 return self.store.put(plural, {**item, "spec": _merged(item["spec"], body["spec"])})
             if method == "POST":  # an eviction; a budget that keeps it is in `refuse`
+                if body["apiVersion"] not in self.evictions:
+                    raise Refusal(400, f"no kind Eviction in version {body['apiVersion']}")
                 return self._delete(plural, item, {})
             if method == "DELETE":
                 return self._delete(plural, item, body)

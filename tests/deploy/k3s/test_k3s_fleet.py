@@ -93,9 +93,37 @@ def test_what_the_disruption_budget_keeps_stays(fake: FakeCluster, fleet: K3sFle
     with fleet:
         before = set(fleet.replicas())
         kept = "Cannot evict pod as it would violate the pod's disruption budget."
-        fake.refuse["POST", "pods"] = [Refusal(429, kept)] * 8
+        fake.refuse["POST", "pods"] = [Refusal(429, kept)] * 99
         disturb(fleet, "node-drain")
         assert set(fleet.replicas()) == before
+
+
+def test_what_the_disruption_budget_keeps_at_first_goes_later(
+    fake: FakeCluster, fleet: K3sFleet
+) -> None:
+    with fleet:
+        before = set(fleet.replicas())
+        fake.refuse["POST", "pods"] = [Refusal(429, "would violate the disruption budget")] * 3
+        disturb(fleet, "node-drain:for=5")
+        fleet.settle()
+        assert not before & set(fleet.replicas())
+
+
+def test_a_node_that_was_closed_before_stays_closed(fake: FakeCluster, fleet: K3sFleet) -> None:
+    with fleet:
+        fake.node_closed = True
+        disturb(fleet, "node-drain")
+    assert fake.node_closed
+    assert fake.closed_nodes == []
+
+
+def test_a_kubernetes_that_knows_only_older_evictions(fake: FakeCluster, fleet: K3sFleet) -> None:
+    fake.evictions = {"policy/v1beta1"}
+    with fleet:
+        before = set(fleet.replicas())
+        disturb(fleet, "node-drain:for=1")
+        fleet.settle()
+        assert not before & set(fleet.replicas())
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
