@@ -23,7 +23,8 @@ SCHEMA: pa.Schema = pa.schema(
         pa.field("cpu_s", pa.float64(), nullable=False),  # user and system, since the process began
         pa.field("rss_bytes", pa.int64(), nullable=False),
         pa.field("threads", pa.int32(), nullable=False),
-        # Of the nearest cgroup with a CPU quota, since that began; null where nothing limits.
+        # Of the nearest cgroups with a CPU quota together (each replica has its own), since they
+        # began: the same in all rows of a sample; null where nothing limits.
         pa.field("throttled_s", pa.float64()),
     ]
 )
@@ -44,7 +45,7 @@ class ServerSamples:
     rss_bytes: Floats  # sum over the processes at its end; what workers share counts for each
     threads: Floats  # at its end
     processes: Floats  # at its end
-    throttled_s: Floats  # for so long the quota held the cgroup back in the interval; NaN: no quota
+    throttled_s: Floats  # for so long quotas held cgroups back in the interval; NaN: no quota
 
 
 def write_server(path: Path, columns: Mapping[str, npt.ArrayLike]) -> None:

@@ -10,6 +10,7 @@ from docker import DockerClient
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
+from deploy.container_processes import first_process, with_descendants
 from deploy.local import POLL_S, START_TIMEOUT_S, answers_ready
 from deploy.owner import is_gone, owner
 from deploy.threads import environment
@@ -56,6 +57,7 @@ class Containers:
         # Entered several times at once by one process, each sees its own.
         self.label = f"{owner()}/{id(self):x}"
         self.ports: list[int] = []
+        self._first: list[int] = []  # processes
 
     @property
     def url(self) -> str:
@@ -79,6 +81,7 @@ class Containers:
             started = [self._start(number) for number in range(self.variant.replicas)]
             self.ports = [self._published(container) for container in started]
             self._wait_until_ready(started)
+            self._first = [pid for pid in map(first_process, started) if pid is not None]
         except BaseException:
             self.__exit__()
             raise
@@ -94,6 +97,10 @@ class Containers:
                     file.write(f"== {container.name}\n".encode() + container.logs())
         for container in found:
             remove(container)
+
+    def processes(self) -> list[int]:
+        """Ids of all processes in the containers; none where they are not seen from here."""
+        return with_descendants(self._first)
 
     def wait(self) -> None:
         """Block until one ends by itself, which none should do: raises OptbuildError."""

@@ -30,7 +30,7 @@ class Look:
     cpu_s: float  # user and system time since it began
     rss_bytes: int
     threads: int
-    throttled_s: float | None  # of its cgroup
+    throttled_s: float | None  # of the target's cgroups together
 
 
 @dataclass
@@ -52,8 +52,9 @@ class Sampler:
         self._thread: threading.Thread | None = None
         if isinstance(self.target, OwnProcesses):
             listed = self.target.processes
-            self._pids = listed()
-            self._cgroup = limited_cgroup(self._pids[0], self.proc) if self._pids else None
+            self._pids: Sequence[int] = ()
+            self._throttled_s: dict[Path, float | None] = {}  # by cgroup, as last seen
+            self._list(listed)
             # Two clocks, so that a step of the wall clock does not bend the intervals.
             self._wall = time.time() - time.monotonic()
             self._look()
@@ -75,18 +76,32 @@ class Sampler:
         while not self._left.wait(self.period_s):
             count += 1
             if count % RELIST == 0:
-                self._pids = listed()
+                self._list(listed)
             self._look()
+
+    def _list(self, listed: Callable[[], Sequence[int]]) -> None:
+        before, self._pids = self._pids, listed()
+        for pid in set(self._pids) - set(before):
+            if (cgroup := limited_cgroup(pid, self.proc)) is not None:
+                self._throttled_s.setdefault(cgroup, None)
 
     def _look(self) -> None:
         at = self._wall + time.monotonic()
-        throttled = None if self._cgroup is None else throttled_s(self._cgroup)
+        throttled = self._throttled()
         for pid in self._pids:
             try:
                 content = (self.proc / str(pid) / "stat").read_text(encoding="utf-8")
             except OSError:  # it has ended
                 continue
             self.looks.append(_parse(at, pid, content, throttled))
+
+    def _throttled(self) -> float | None:
+        """Of every cgroup that a process is or was in: the sum never falls."""
+        for cgroup, before in self._throttled_s.items():
+            now = throttled_s(cgroup)
+            self._throttled_s[cgroup] = before if now is None else now  # None: it has gone
+        known = [one for one in self._throttled_s.values() if one is not None]
+        return sum(known) if known else None
 
 
 def _parse(at: float, pid: int, stat: str, throttled: float | None) -> Look:

@@ -26,5 +26,5 @@ class OwnProcesses(Protocol):
     """A target whose processes can be watched from here: what it may add to `Target`."""
 
     def processes(self) -> Sequence[int]:
-        """Ids of all its live processes, the first one its parent."""
+        """Ids of all its live processes; none if they cannot be seen from here after all."""
         ...

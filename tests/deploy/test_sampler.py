@@ -1,6 +1,7 @@
 """Real processes, watched from outside."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -88,6 +89,35 @@ def test_times_are_those_of_the_wall_clock() -> None:
     times = [look.at for look in seen.looks]
     assert times == sorted(times)
     assert before - 0.5 < times[0] and times[-1] < time.time() + 0.5
+
+
+def test_throttling_is_that_of_every_cgroup_that_a_process_is_or_was_in(tmp_path: Path) -> None:
+    proc, cgroups = tmp_path / "proc", tmp_path / "cg"
+    (proc / "self").mkdir(parents=True)
+    mount = f"30 23 0:26 / {cgroups} rw - cgroup2 cgroup2 rw"
+    (proc / "self" / "mountinfo").write_text(mount)
+    zeros = " ".join("0" * 20)
+    for pid, replica in ((1, "a"), (2, "a"), (3, "b")):
+        (proc / str(pid)).mkdir()
+        (proc / str(pid) / "stat").write_text(f"{pid} (server) S {zeros} 0 0 0 0 0")
+        (proc / str(pid) / "cgroup").write_text(f"0::/{replica}\n")
+    for replica in "ab":
+        (cgroups / replica).mkdir(parents=True)
+        (cgroups / replica / "cpu.max").write_text("100000 100000")
+
+    def throttle(replica: str, seconds: float) -> None:
+        (cgroups / replica / "cpu.stat").write_text(f"throttled_usec {seconds * 1e6:.0f}")
+
+    class Two(FakeTarget):
+        def processes(self) -> Sequence[int]:
+            return (1, 2, 3)
+
+    throttle("a", 1)
+    throttle("b", 2)
+    with Sampler(Two(), period_s=60, proc=proc) as watched:
+        throttle("b", 3)
+        shutil.rmtree(cgroups / "a")
+    assert [look.throttled_s for look in watched.looks] == [3.0] * 3 + [4.0] * 3
 
 
 def test_a_target_without_processes_shows_nothing() -> None:
