@@ -27,9 +27,11 @@ from analysis.records import OUTCOMES, read_records
 from builder.build import Build, Request, build
 from builder.imaging import image_of, record
 from builder.load import Load, run_load
+from deploy.coldstart import cold_starts
 from deploy.docker import OWNER_LABEL, Containers
 from deploy.engine import connect
 from deploy.image import DEFAULT_BASE, Image, Options, find_base
+from deploy.sampler import Sampler
 from variants._errors import OptbuildError
 from variants._spec import compose
 
@@ -153,6 +155,32 @@ def test_every_request_is_accounted_for_when_a_replica_is_killed_under_load(
     # Arrival i goes to server i mod 2: only those of the one that was killed are lost.
     assert set(records.index[lost] % 2) == {0}
     assert left(client) == []
+
+
+def test_the_processes_of_every_replica_are_watched_and_its_throttling_seen(
+    client: DockerClient, image: Image, tmp_path: Path
+) -> None:
+    starved = compose("onnx+limits:cpu=250m,memory=512Mi+replicas=2")
+    with Containers(client, image.reference, starved, tmp_path / "log") as running:
+        with Sampler(running, period_s=0.2) as watched:
+            for url in running.url.split(","):
+                for _ in range(3):
+                    answers(url)
+        mains = [container.attrs["State"]["Pid"] for container in running.containers]
+        assert set(mains) < {look.pid for look in watched.looks}
+    by_pid = {look.pid: look for look in watched.looks}
+    assert sum(look.rss_bytes for look in by_pid.values()) > 50_000_000
+    last = watched.looks[-1].throttled_s
+    # An engine beside cgroups that cannot be seen from here enforces its limits all the same.
+    assert last is None or last > 0
+
+
+def test_cold_starts_are_told_with_and_without_the_making_of_the_container(
+    client: DockerClient, image: Image, tmp_path: Path
+) -> None:
+    found = cold_starts(client, image.reference, compose("onnx+replicas=2"), tmp_path / "log")
+    assert len(found) == 3
+    assert all(0 < one.ready_s < one.created_s for one in found)
 
 
 def test_too_little_memory_is_named(client: DockerClient, image: Image, tmp_path: Path) -> None:
