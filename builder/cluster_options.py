@@ -4,11 +4,13 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+LoadFrom = Literal["local", "job"]
 
 NAME = "classifier"
 RUN_NAME = "optbuild-run"  # of an experiment's objects: what is deployed for users is not touched

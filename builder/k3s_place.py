@@ -9,7 +9,7 @@ from typing import Any
 from docker import DockerClient
 
 from builder.build import Build
-from builder.cluster_options import Reach
+from builder.cluster_options import LoadFrom, Reach
 from builder.imaging import image_of, saying
 from builder.terminal import notes
 from deploy.bring import bring
@@ -18,7 +18,9 @@ from deploy.engine import connect
 from deploy.handover import push, save
 from deploy.image import Image, Options
 from deploy.k3s import K3sTarget
+from deploy.k3s_load import K3sLoaded
 from deploy.kubeconfig import connect as reached
+from deploy.load_image import load_image
 from deploy.manifests.release import Release
 from deploy.target import Target
 from deploy.threads import over_budget
@@ -26,9 +28,10 @@ from variants._layer import Variant
 
 
 class K3s:
-    """A Deployment for each run, from images of the builds; gone after the run."""
+    """A Deployment for each run, from images of the builds; gone after the run.
 
-    name = "k3s"
+    The load comes from this machine, or from a Job beside each.
+    """
 
     def __init__(
         self,
@@ -36,13 +39,21 @@ class K3s:
         client: DockerClient,
         options: Options,
         reach: Reach,
+        load: LoadFrom = "local",
     ) -> None:
         self.cluster = cluster
         self.client = client
         self.options = options
         self.reach = reach
+        self.load = load
+        self.generator = ""  # image
         self.images: dict[str, Image] = {}  # by the Bento's tag
         self.references: dict[str, str] = {}  # likewise: what the nodes call them
+
+    @property
+    def name(self) -> str:
+        """With where the load comes from: runs of both kinds are not to be mixed."""
+        return "k3s" if self.load == "local" else "k3s, load in a Job"
 
     def require(self, variants: Sequence[Variant]) -> None:
         """Any variant; says where its threads ask for more than its CPU limit."""
@@ -56,17 +67,18 @@ class K3s:
             if build.tag in self.images:
                 continue
             self.images[build.tag] = image_of(self.client, build, self.options)
-            reference = self.images[build.tag].reference
-            with saying(f"{build.tag}: bringing its image into the cluster") as say:
-                if self.reach.registry is None:
-                    bring(reference, self.cluster, partial(save, self.client), say)
-                else:
-                    reference = push(self.client, reference, self.reach.registry)
-            self.references[build.tag] = reference
+            self.references[build.tag] = self._brought(self.images[build.tag].reference)
+        if self.load == "job" and not self.generator:
+            with saying("looking for the load generator's image") as say:
+                made = load_image(self.client, self.options, say)
+            self.generator = self._brought(made)
 
     def serve(self, build: Build, log: Path) -> Target:
         """A rollout, warm and reached; its pods' log stays with the cluster."""
-        return K3sTarget(self.cluster, self.release(build), url=self.reach.url)
+        release, url = self.release(build), self.reach.url
+        if self.load == "local":
+            return K3sTarget(self.cluster, release, url=url)
+        return K3sLoaded(self.cluster, release, self.generator, url=url)
 
     def release(self, build: Build) -> Release:
         """What is rolled out for a run."""
@@ -77,17 +89,28 @@ class K3s:
         image = self.images[build.tag]
         facts = {"image": self.references[build.tag], "image_id": image.id}
         return {
-            "name": self.name,
+            "name": "k3s",
+            "load": self.load,
             "kubernetes": self.cluster.version(),
             **facts,
             "image_bytes": image.size_bytes,
             "base_image": image.base,
         }
 
+    def _brought(self, image: str) -> str:
+        """What the nodes call it, where they find it."""
+        with saying(f"{image}: bringing it into the cluster") as say:
+            if self.reach.registry is not None:
+                return push(self.client, image, self.reach.registry)
+            bring(image, self.cluster, partial(save, self.client), say)
+        return image
+
 
 @contextmanager
-def connected(options: Options, reach: Reach, kind: type[K3s] = K3s) -> Iterator[K3s]:
+def connected(
+    options: Options, reach: Reach, kind: type[K3s] = K3s, load: LoadFrom = "local"
+) -> Iterator[K3s]:
     """The place in a cluster that has answered, before anything is built."""
     cluster = reached(reach.kubeconfig, reach.context, reach.namespace)
     with connect(options.engine) as client:
-        yield kind(cluster, client, options, reach)
+        yield kind(cluster, client, options, reach, load)

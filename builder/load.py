@@ -9,8 +9,11 @@ from typing import Any
 
 import loadtests
 from deploy.child import Child
+from deploy.parcel import require_room
+from deploy.target import OwnGenerator
 from variants._errors import OptbuildError
 
+ROW_BYTES = 35  # of analysis.records.SCHEMA, hardly compressible
 START_AND_DRAIN_S = 60.0  # generous: Locust starts in 2 s, and drains within the request timeout
 
 
@@ -45,15 +48,10 @@ def run_load(
     options = {
         "-f": locustfile,
         "--host": url,
-        "--rate": load.rate_rps,
-        "--duration": load.duration_s,
-        "--seed": load.seed,
-        "--timeout": load.timeout_s,
         "--texts": load.texts,
         "--records": folder / "records.parquet",
-        "--loglevel": "WARNING",
     }
-    words = [str(word) for option in options.items() for word in option]
+    words = [*(str(word) for option in options.items() for word in option), *_options(load)]
     log = folder / "locust.log"
     with Child(["-m", "locust", "--headless", "--only-summary", *words], log) as child:
         meanwhile(child)
@@ -64,5 +62,29 @@ def run_load(
         if code != 0:
             how = "hangs" if code is None else f"ended with code {code}"
             raise OptbuildError(f"the load generator {how}: {child.last_words(5)}", exit_code=1)
+    return _facts(folder)
+
+
+def run_beside(load: Load, target: OwnGenerator, folder: Path) -> dict[str, Any]:
+    """The same by the target's own generator."""
+    require_room(load.rate_rps * load.duration_s * ROW_BYTES)
+    within_s = load.duration_s + load.timeout_s + START_AND_DRAIN_S
+    target.generate(load.scenario, _options(load), load.texts, folder, within_s)
+    return _facts(folder)
+
+
+def _options(load: Load) -> list[str]:
+    """What every generator is told."""
+    options = {
+        "--rate": load.rate_rps,
+        "--duration": load.duration_s,
+        "--seed": load.seed,
+        "--timeout": load.timeout_s,
+        "--loglevel": "WARNING",
+    }
+    return [str(word) for option in options.items() for word in option]
+
+
+def _facts(folder: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads((folder / "load.json").read_text(encoding="utf-8"))
     return facts

@@ -15,10 +15,10 @@ from analysis.records import Records, read_records
 from analysis.server import intervals, write_server
 from builder.build import Build
 from builder.covariates import CpuTimes, covariates
-from builder.load import Load, run_load
+from builder.load import Load, run_beside, run_load
 from deploy.child import Child
 from deploy.sampler import Sampler
-from deploy.target import Target
+from deploy.target import OwnGenerator, Target
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,15 @@ def measure(
 ) -> Measured:
     """Drive one load; `folder` then has `records.parquet`, `load.json` and `server.parquet`.
 
-    `meanwhile` is what happens while the generator, which it is given, goes on.
+    `meanwhile` is what happens while the generator, which it is given, goes on: one of this
+    machine, unless the target has its own.
     """
     before = CpuTimes.now()
     with Sampler(target) as sampler:
-        facts = run_load(load, target.url, folder, meanwhile)
+        if isinstance(target, OwnGenerator):
+            facts = run_beside(load, target, folder)
+        else:
+            facts = run_load(load, target.url, folder, meanwhile)
     busy = covariates(before, CpuTimes.now())
     records = read_records(folder / "records.parquet")
     server = _server(sampler, facts, records, folder)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from docker import DockerClient
 
 from builder.build import Build
-from builder.cluster_options import Reach
+from builder.cluster_options import LoadFrom, Reach
 from builder.experiment import facts_of_local, serve_locally
 from builder.imaging import image_of
 from builder.terminal import notes
@@ -24,7 +24,10 @@ from variants._layer import Variant
 class Place(Protocol):
     """One way to run the servers of an experiment."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What tells it from others."""
+        ...
 
     def require(self, variants: Sequence[Variant]) -> None:
         """Raise OptbuildError if it cannot run one of them; asked before anything is built."""
@@ -103,7 +106,7 @@ class Docker:
 
 
 @contextmanager
-def place(target: str, options: Options, reach: Reach) -> Iterator[Place]:
+def place(target: str, options: Options, reach: Reach, load: LoadFrom = "local") -> Iterator[Place]:
     """The place of that name, connected as long as the context lasts."""
     if target == "docker":
         with connect(options.engine) as client:
@@ -112,7 +115,7 @@ def place(target: str, options: Options, reach: Reach) -> Iterator[Place]:
         # Here: the client takes most of a second to import, and the other places do without.
         from builder.k3s_place import connected
 
-        with connected(options, reach) as found:
+        with connected(options, reach, load=load) as found:
             yield found
     else:
         yield Local()

@@ -16,9 +16,11 @@ from deploy.manifests.release import MANAGER
 
 # Where a kind's objects are: the API's version and their name in it.
 _KINDS = {
+    "ConfigMap": ("api/v1", "configmaps"),
     "Deployment": ("apis/apps/v1", "deployments"),
     "Event": ("api/v1", "events"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v1", "horizontalpodautoscalers"),
+    "Job": ("apis/batch/v1", "jobs"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
@@ -132,10 +134,13 @@ class Cluster:
     def _merge(self, kind: str, name: str, patch: Object) -> None:
         self._object("PATCH", kind, name, {"fieldManager": MANAGER}, patch, "merge-patch+json")
 
-    def log(self, pod: str, *, previous: bool = False, lines: int = 5) -> str:
-        """The last lines of a pod's log; of its container before the last restart if `previous`."""
+    def log(self, pod: str, *, previous: bool = False, lines: int | None = 5) -> str:
+        """The last lines of a pod's log, or all; of its container before the last restart if
+        `previous`."""
         path = f"{self._path('Pod', pod)}/log"
-        query = {"tailLines": lines, "previous": "true" if previous else "false"}
+        query: dict[str, str | int] = {"previous": "true" if previous else "false"}
+        if lines is not None:
+            query["tailLines"] = lines
         return self._answer("GET", path, "read logs", query).decode(errors="replace")
 
     @contextlib.contextmanager

@@ -12,7 +12,11 @@ ENTRY_POINT = "env/docker/entrypoint.sh"
 
 
 def write(
-    file: IO[bytes], texts: Mapping[str, str], files: Mapping[str, Path], folder: Path, below: str
+    file: IO[bytes],
+    texts: Mapping[str, str],
+    files: Mapping[str, Path],
+    folder: Path | None = None,
+    below: str = "",
 ) -> None:
     """Write an archive of texts and files by name, and of a Bento's folder below some path.
 
@@ -27,6 +31,8 @@ def write(
             archive.addfile(entry, io.BytesIO(content))
         for name, path in files.items():
             _add(archive, name, path)
+        if folder is None:
+            return
         for path in sorted(folder.rglob("*")):
             name = below + path.relative_to(folder).as_posix()
             if path.is_file() and "__pycache__" not in path.parts and name not in texts:

@@ -1,6 +1,6 @@
 """What a rollout is doing, and what keeps it from ending: read from the cluster's objects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,12 @@ def hopeless(deployment: Object, pods: Sequence[Object]) -> Trouble | None:
             return Trouble(message, QUOTA_REMEDY if quota else "mend that and deploy again")
         if condition.get("reason") == "ProgressDeadlineExceeded":
             return unfinished(deployment, pods)
-    for pod in _current(deployment, pods):
+    return blocked(_current(deployment, pods))
+
+
+def blocked(pods: Iterable[Object]) -> Trouble | None:
+    """What keeps a container of these from ever running; None while there is hope."""
+    for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
             if trouble := _container_trouble(pod["metadata"]["name"], container):
                 return trouble

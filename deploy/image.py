@@ -66,13 +66,12 @@ def image(
     reference = image_reference(bento, base_id, pins, by)
     cached = exists(client, reference)
     if not cached:
-        pip = _pip(options)
-        what = Installation(pins, pip, options.wheels, options.ca_bundle)
+        what = installation(pins, options)
         with tempfile.TemporaryFile() as archive:
             recipe.write_context(archive, by, bento, options.base, what)
             archive.seek(0)
             labels = {BENTO_LABEL: bento.tag}
-            build(client, archive, reference, labels, options.network, say, pip.unseen)
+            build(client, archive, reference, labels, options.network, say, what.pip.unseen)
     found = client.images.get(reference)
     return Image(
         reference=reference,
@@ -108,8 +107,11 @@ def find_base(client: DockerClient, base: str, say: Say) -> str:
         ) from error
 
 
-def _pip(options: Options) -> PipConf:
-    """The configuration that was given, else this machine's."""
-    if options.pip_conf is None:
-        return pipconf.of_host()
-    return PipConf(options.pip_conf.read_text(encoding="utf-8"))
+def installation(pins: Mapping[str, str], options: Options) -> Installation:
+    """With pip's configuration that was given, else this machine's."""
+    pip = (
+        pipconf.of_host()
+        if options.pip_conf is None
+        else PipConf(options.pip_conf.read_text(encoding="utf-8"))
+    )
+    return Installation(pins, pip, options.wheels, options.ca_bundle)

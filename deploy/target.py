@@ -1,6 +1,7 @@
 """What an experiment asks of the place where a Bento runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 
@@ -27,4 +28,18 @@ class OwnProcesses(Protocol):
 
     def processes(self) -> Sequence[int]:
         """Ids of all its live processes; none if they cannot be seen from here after all."""
+        ...
+
+
+@runtime_checkable
+class OwnGenerator(Protocol):
+    """A target with a load generator near its servers: what it may add to `Target`."""
+
+    def generate(
+        self, scenario: str, options: Sequence[str], texts: Path, folder: Path, within_s: float
+    ) -> None:
+        """Run Locust with these options; `folder` then has `records.parquet` and `load.json`.
+
+        Raises OptbuildError if the generator itself fails, or takes longer.
+        """
         ...

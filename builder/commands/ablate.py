@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cluster_options import Reach, reach_options
+from builder.cluster_options import LoadFrom, Reach, reach_options
 from builder.image_options import image_options
 from builder.options import FILE, model_options, target_option
 from builder.percent import percent
@@ -71,6 +71,13 @@ MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
 @click.option("--resume", is_flag=True, help="Go on with the ablation in --out.")
 @model_options
 @target_option("local", "docker", "k3s")
+@click.option(
+    "--load",
+    type=click.Choice(["local", "job"]),
+    default="local",
+    show_default=True,
+    help="For k3s: the load comes from this machine, or from a Job in the cluster.",
+)
 @reach_options
 @image_options
 def ablate(
@@ -94,6 +101,7 @@ def ablate(
     golden: Path | None,
     limits: "Limits",
     target: str,
+    load: LoadFrom,
     reach: Reach,
     image: "ImageOptions",
 ) -> None:
@@ -106,6 +114,8 @@ def ablate(
     from builder.plan import parse_rate, parse_slo
     from builder.reporting import report
 
+    if load == "job" and target != "k3s":
+        raise click.UsageError("--load job needs a cluster: give --target k3s")
     if blocks is not None and detect is not None:
         raise click.UsageError("--detect chooses the blocks: leave out --blocks")
     if until_width and blocks is not None and blocks <= (least := FEWEST_BLOCKS + EXTRA_BLOCKS):
@@ -135,7 +145,7 @@ def ablate(
             resume=resume,
             command=shlex.join(["optbuild", *sys.argv[1:]]),
             design=design,
-            place=place(target, image, reach),
+            place=place(target, image, reach, load),
         )
     )
     report(out, None)

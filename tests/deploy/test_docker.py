@@ -4,12 +4,14 @@ Runs where an engine answers. OPTBUILD_BASE_IMAGE and OPTBUILD_NETWORK say what 
 they do for `optbuild image`.
 """
 
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +33,10 @@ from deploy.coldstart import cold_starts
 from deploy.docker import OWNER_LABEL, Containers
 from deploy.engine import connect
 from deploy.image import DEFAULT_BASE, Image, Options, find_base
+from deploy.load_image import load_image
+from deploy.manifests.load import load_objects
+from deploy.manifests.release import Release
+from deploy.parcel import unwrap
 from deploy.sampler import Sampler
 from variants._errors import OptbuildError
 from variants._spec import compose
@@ -181,6 +187,48 @@ def test_cold_starts_are_told_with_and_without_the_making_of_the_container(
     found = cold_starts(client, image.reference, compose("onnx+replicas=2"), tmp_path / "log")
     assert len(found) == 3
     assert all(0 < one.ready_s < one.created_s for one in found)
+
+
+def test_the_load_image_measures_with_the_rights_that_its_pod_has(
+    client: DockerClient, image: Image, tmp_path: Path
+) -> None:
+    reference = load_image(client, OPTIONS, lambda stage: None)
+    texts = "a film\nanother film\n"
+    options = ["--rate", "20", "--duration", "2", "--texts", "/texts/texts.txt"]
+    with Containers(client, image.reference, compose("onnx"), tmp_path / "log") as running:
+        words = ["steady", "--host", running.url, *options]
+        release = Release("x", image.reference, compose("onnx"))
+        _, job = load_objects(release, "uid", reference, words, texts, 60)
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        user = pod["securityContext"]["runAsUser"]
+        loading = client.containers.create(
+            container["image"],
+            container["args"],
+            environment={one["name"]: one["value"] for one in container["env"]},
+            user=f"{user}:{user}",
+            cap_drop=container["securityContext"]["capabilities"]["drop"],
+            security_opt=["no-new-privileges"],
+            read_only=container["securityContext"]["readOnlyRootFilesystem"],
+            tmpfs={"/tmp": ""},
+            volumes=["/texts"],
+            network_mode="host",
+            labels={OWNER_LABEL: running.label},  # it goes with the server
+        )
+        with io.BytesIO() as archive:
+            with tarfile.open(fileobj=archive, mode="w") as file:
+                entry = tarfile.TarInfo("texts.txt")
+                entry.size = len(texts)
+                file.addfile(entry, io.BytesIO(texts.encode()))
+            loading.put_archive("/texts", archive.getvalue())
+        loading.start()
+        code, log = loading.wait()["StatusCode"], loading.logs().decode()
+    assert code == 0, log
+    unwrap(log, tmp_path)
+    records = read_records(tmp_path / "records.parquet")
+    facts = json.loads((tmp_path / "load.json").read_text())
+    assert facts["planned"] == len(records.index) > 20
+    assert (records.outcome == OUTCOMES.index("ok")).all()
 
 
 def test_too_little_memory_is_named(client: DockerClient, image: Image, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from fake_engine import BASE, FakeEngine
 
 from deploy.engine import connect
 from deploy.image import Image, Options, image
+from deploy.load_image import load_image
 from deploy.recipe import Bento
 from variants._errors import OptbuildError
 
@@ -65,6 +66,24 @@ def test_the_tag_changes_with_what_is_in_the_image(bento: Bento) -> None:
         same = make(engine, bento, network="host", wheels=(bento.path,)).reference
     assert len(references) == 3
     assert same in references
+
+
+def test_the_load_image_holds_the_scenarios_and_how_their_results_come_back() -> None:
+    with FakeEngine(DONE, built=True) as engine, connect(engine.address) as client:
+        options = Options(base=BASE, engine=engine.address)
+        names = [load_image(client, options, lambda stage: None) for _ in range(2)]
+    assert len(engine.contexts) == 1
+    assert names[0] == names[1]
+    assert names[0].startswith("optbuild/load:")
+    inside = archive(engine).getnames()
+    for needed in ("loadtests/steady.py", "loadtests/_http.py", "analysis/records.py"):
+        assert f"code/{needed}" in inside
+    assert "code/deploy/generate.py" in inside
+    assert not [name for name in inside if "bento" in name or name.startswith("code/builder")]
+    assert "pyarrow==" in read(engine, "build/constraints.txt")
+    dockerfile = read(engine, "Dockerfile")
+    assert "--requirement /build/requirements.txt" in dockerfile
+    assert dockerfile.count(f"FROM {BASE}") == 2
 
 
 def test_the_context_holds_the_bento_and_where_to_install_from(

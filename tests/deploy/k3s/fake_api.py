@@ -11,6 +11,7 @@ import yaml
 from fake_controllers import Controllers, Nature
 from fake_front import Front
 from fake_http import Quiet, Server
+from fake_jobs import of_job
 from fake_store import Object, Store, selected
 
 TOKEN = "a-token"
@@ -131,11 +132,10 @@ class FakeCluster:
                 return self._delete(plural, item, {})
             if method == "DELETE":
                 return self._delete(plural, item, body)
-            return (
-                f"INFO starting\nlog of {name}\nModuleNotFoundError: no module"
-                if (found["sub"])
-                else item
-            )
+            if found["sub"]:
+                log = f"INFO starting\nlog of {name}\nModuleNotFoundError: no module"
+                return item.get("log", log)
+            return item
 
     def _list(self, plural: str, query: dict[str, str]) -> Any:
         labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
@@ -157,11 +157,12 @@ class FakeCluster:
             item["spec"] = {"replicas": 1} | body["spec"]
         if plural == "services" and body["spec"]["type"] == "NodePort":
             (port,) = body["spec"]["ports"]
-            item["spec"] = body["spec"] | {"ports": [port | {"nodePort": self.front.port}]}
+            ports = [port | {"nodePort": self.front.port}]
+            item["spec"] = body["spec"] | {"clusterIP": "10.43.0.7", "ports": ports}
         return item if dry_run else self.store.put(plural, item)
 
     def _delete(self, plural: str, item: Object, options: Object) -> Object:
-        if plural == "pods":
+        if plural == "pods" and not of_job(item):
             self.controllers.leave(item, options.get("gracePeriodSeconds", self.nature.drain_s))
         else:
             self.store.drop(plural, item["metadata"]["name"])

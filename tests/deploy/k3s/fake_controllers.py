@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from fake_jobs import Jobs, of_job
 from fake_store import Object, Store, now
 
 TICK_S = 0.01
@@ -36,15 +37,17 @@ class Controllers:
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.count = 0
+        self.jobs = Jobs(store)
 
     def _run(self) -> None:
         while not self.stopping.wait(TICK_S):
             with self.store.changed:
                 for deployment in self.store.all("deployments"):
                     self._reconcile(deployment)
-                for pod in self.store.all("pods"):
+                for pod in self._replicas():
                     self._live(pod)
                 self._collect()
+                self.jobs.step()
 
     def _reconcile(self, deployment: Object) -> None:
         spec = deployment["spec"]
@@ -146,10 +149,13 @@ class Controllers:
     def _collect(self) -> None:
         """Pods whose Deployment is gone leave, as Kubernetes' garbage collector has it."""
         owners = {item["metadata"]["uid"] for item in self.store.all("deployments")}
-        for pod in self.store.all("pods"):
+        for pod in self._replicas():
             owner = pod["metadata"]["ownerReferences"][0]["uid"]
             if owner not in owners and "deletionTimestamp" not in pod["metadata"]:
                 self.leave(pod, self.nature.drain_s)
+
+    def _replicas(self) -> list[Object]:
+        return [pod for pod in self.store.all("pods") if not of_job(pod)]
 
     def _pods(self, deployment: Object) -> list[Object]:
         uid = deployment["metadata"]["uid"]

@@ -15,6 +15,7 @@ from builder.cli import cli
 from builder.cluster_options import Reach
 from deploy.cluster import Cluster
 from deploy.image import Image, Options
+from deploy.target import OwnGenerator
 from variants._errors import OptbuildError
 from variants._spec import compose
 
@@ -91,7 +92,7 @@ def test_an_experiment_takes_the_options_of_a_cluster(
 ) -> None:
     given: list[Reach] = []
 
-    def place(target: str, options: Options, reach: Reach) -> None:
+    def place(target: str, options: Options, reach: Reach, load: str = "") -> None:
         given.append(reach)
         raise OptbuildError("enough")
 
@@ -101,3 +102,24 @@ def test_an_experiment_takes_the_options_of_a_cluster(
     for arguments in ([], [*where, "--name", "mine"]):
         assert "enough" in CliRunner().invoke(cli, [*words, *arguments]).stderr
     assert given == [Reach(), Reach(Path("k"), "c", "n", "mine", "r", "u")]
+
+
+def test_the_load_comes_from_a_job_if_asked_for(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(k3s_place, "image_of", lambda *_: IMAGE)
+    monkeypatch.setattr(k3s_place, "load_image", lambda *_: "optbuild/load:1")
+    monkeypatch.setattr(k3s_place, "push", lambda client, image, registry: f"{registry}/{image}")
+    build: Any = SimpleNamespace(tag="s:1", variant=compose("onnx"))
+    place: Any = k3s_place.K3s(cluster, None, None, Reach(registry="r"), "job")  # type: ignore[arg-type]
+    place.prepare([build])
+    target = place.serve(build, tmp_path)
+    assert isinstance(target, OwnGenerator)
+    assert target.generator == "r/optbuild/load:1"
+    assert place.facts(build)["load"] == "job"
+    here: Any = k3s_place.K3s(cluster, None, None, Reach(registry="r"))  # type: ignore[arg-type]
+    assert here.name != place.name  # a run of one is not resumed as one of the other
+    here.prepare([build])
+    assert not isinstance(here.serve(build, tmp_path), OwnGenerator)
+    words = ["ablate", "onnx", "--load", "job", "--out", str(tmp_path / "out")]
+    assert "give --target k3s" in CliRunner().invoke(cli, words).stderr
