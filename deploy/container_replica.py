@@ -12,20 +12,13 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from deploy.docker import SERVER_PORT, last_words, remove, start
+from deploy.inside import BURN, FILL, UNBURN
 from variants._errors import OptbuildError
 from variants._layer import Variant
 
 ROOM_BYTES = 32 * 2**20  # between what a replica uses and the limit that it is squeezed to
 OOM_WITHIN_S = 60.0
 AWAY_S = 5.0  # an engine that refuses for so long is not going to come back soon
-# Every process but this one is made the kernel's first choice; `tail` then keeps what it reads.
-FILL = (
-    'for p in /proc/[0-9]*; do [ "$p" = "/proc/$$" ] || echo 1000 > $p/oom_score_adj; done '
-    "2>/dev/null; exec tail /dev/zero"
-)
-BURN = "echo $$ > /tmp/optbuild-burn-{number}; while :; do :; done"
-# `kill` of the shell: a small image has no other.
-UNBURN = 'for f in /tmp/optbuild-burn-*; do kill -9 "$(cat "$f")"; rm -f "$f"; done'
 
 
 class ContainerReplica:

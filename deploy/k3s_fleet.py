@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from deploy.apierrors import ApiError
 from deploy.cluster import Cluster
 from deploy.disruptable import NotSettled, ReplicaEvent, What
+from deploy.inside import FILL, UNBURN, burning, detached
 from deploy.k3s import K3sTarget
 from deploy.manifests.release import Release, selector
+from deploy.pod_exec import run
 from deploy.pods import PodTimes
 from deploy.rollout import Patience, Say
 from variants._errors import OptbuildError
 
 GONE_WITHIN_S = 60.0  # after the end of a pod's grace
+OOM_WITHIN_S = 60.0
 _WHAT: dict[str, What] = {
     "created": "created",
     "ready": "ready",
@@ -46,6 +49,7 @@ class K3sFleet(K3sTarget):
         self._kills: list[ReplicaEvent] = []
         self._drained = ""  # node
         self._closed: list[str] = []  # nodes
+        self._stressed: list[str] = []  # pods
 
     @property
     def wanted(self) -> int:
@@ -126,6 +130,38 @@ class K3sFleet(K3sTarget):
             leaving = "deletionTimestamp" in pod["metadata"]
             if pod["spec"].get("nodeName") == self._drained and not leaving:
                 self.cluster.evict(pod["metadata"]["name"])
+
+    def stress(self, replica: str) -> None:
+        """Busy loops in its container: one for each core that it may use."""
+        limit = self.release.variant.cpu_limit
+        cores = "$(nproc)" if limit is None else str(math.ceil(limit))
+        self._stressed.append(replica)
+        run(self.cluster, replica, burning(cores))
+
+    def unstress(self) -> None:
+        """End the busy loops."""
+        while self._stressed:
+            run(self.cluster, self._stressed[-1], UNBURN)
+            self._stressed.pop()
+
+    def exhaust_memory(self, replica: str) -> None:
+        """Fill what its limit leaves; return when the kubelet has started its container again."""
+        if self.release.variant.memory_limit_bytes is None:
+            raise OptbuildError(
+                f"'{self.release.variant.spec}' has no memory limit, so the node would run out of "
+                "memory: add the layer limits:memory=..."
+            )
+        self._kills.append(ReplicaEvent(time.monotonic(), replica, "killed", "out of memory"))
+        run(self.cluster, replica, detached(FILL))
+
+        def dead(pods: tuple[PodTimes, ...]) -> bool:
+            return any(p.name == replica and (p.restarts > 0 or p.gone_s is not None) for p in pods)
+
+        if not self.watch.wait_for(dead, OOM_WITHIN_S):
+            raise OptbuildError(f"pod '{replica}' survived {OOM_WITHIN_S:g} s of it", exit_code=1)
+
+    def restore_memory(self) -> None:
+        """Nothing: a container that is started again has nothing of it."""
 
     def uncordon(self) -> None:
         """Open the nodes that were closed here."""

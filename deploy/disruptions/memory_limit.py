@@ -5,9 +5,12 @@ from deploy.disruptions._disruption import Disruption, Scene
 
 
 def inject(target: CanExhaust, scene: Scene) -> None:
-    """Lower the memory limit of a random replica to little above its use, and fill the rest."""
+    """Fill what the memory limit of a random replica leaves to it.
+
+    An engine lowers the limit to little above the replica's use first; a cluster leaves it.
+    """
     replica = scene.victim(target)
-    scene.tell("memory limit lowered and filled", replica)
+    scene.tell("memory filled to the limit", replica)
     target.exhaust_memory(replica)
 
 
@@ -21,7 +24,7 @@ DISRUPTION = Disruption(
     needs=CanExhaust,
     inject=inject,
     undo=undo,
-    targets=("docker",),
+    targets=("docker", "k3s"),
     goal=lambda values: "no goal",
     parameters={},
 )

@@ -13,6 +13,7 @@ from fake_front import Front
 from fake_http import Quiet, Server
 from fake_jobs import of_job
 from fake_store import Object, Store, selected
+from fake_websocket import accept
 
 TOKEN = "a-token"
 PATH = re.compile(
@@ -51,6 +52,8 @@ class FakeCluster:
         self.node_closed = False
         self.closed_nodes: list[bool] = []  # how the node was closed and opened, in order
         self.evictions = {"policy/v1", "policy/v1beta1"}  # versions that it knows
+        self.scripts: list[tuple[str, str]] = []  # run in pods
+        self.script_fails = False
         self.too_old = False  # whether it answers the next watch with 410
 
     def __enter__(self) -> Self:
@@ -132,6 +135,12 @@ class FakeCluster:
                 return self._delete(plural, item, {})
             if method == "DELETE":
                 return self._delete(plural, item, body)
+            if found["sub"] == "exec":
+                script = dict(parse_qsl(split.query))["command"]  # the last one
+                self.scripts.append((name, script))
+                if "/dev/zero" in script:
+                    self.controllers.restarts[name] = 1
+                return item
             if found["sub"]:
                 log = f"INFO starting\nlog of {name}\nModuleNotFoundError: no module"
                 return item.get("log", log)
@@ -217,6 +226,10 @@ def _handler(cluster: FakeCluster) -> type[http.server.BaseHTTPRequestHandler]:
             except Refusal as error:
                 self._send(error.status, _status(error))
             else:
+                if self.headers.get("Upgrade") == "websocket":
+                    self.close_connection = True
+                    accept(self, failed=cluster.script_fails)
+                    return
                 if isinstance(answer, dict):
                     answer = json.dumps(answer)
                 if isinstance(answer, str):

@@ -37,6 +37,7 @@ class Controllers:
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.count = 0
+        self.restarts: dict[str, int] = {}  # by pod that has run out of memory
         self.jobs = Jobs(store)
 
     def _run(self) -> None:
@@ -113,7 +114,7 @@ class Controllers:
     def _container(self, image: str, name: str, age_s: float) -> Object:
         state: Object = {"running": {}}
         last: Object = {}
-        restarts, is_up = 0, age_s >= self.nature.load_s
+        restarts, is_up = self.restarts.get(name, 0), age_s >= self.nature.load_s
         if "missing" in image:
             is_up = False
             late = age_s > self.nature.back_off_s

@@ -1,10 +1,13 @@
 """Disruptions of a release, against the fake cluster."""
 
+import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from fake_api import FakeCluster, Refusal
 from fake_release import Make
@@ -12,8 +15,11 @@ from fake_release import Make
 from builder.injection import Injection
 from deploy.cluster import Cluster
 from deploy.disruptions._disruption import disruptions, parse
+from deploy.inside import UNBURN, burning
 from deploy.k3s_fleet import K3sFleet
+from deploy.pod_exec import run
 from deploy.rollout import Patience
+from variants._errors import OptbuildError
 
 
 @pytest.fixture
@@ -138,6 +144,66 @@ def test_a_node_is_opened_again_however_it_ends(
         one.inject()
     assert fake.closed_nodes == [True, False]
     assert fake.names() == set()
+
+
+@pytest.mark.parametrize(
+    ("spec", "loops"), [("onnx+limits:cpu=1500m", "seq 2"), ("onnx", "seq $(nproc)")]
+)
+def test_busy_loops_are_started_in_a_pod_and_ended(
+    fake: FakeCluster, cluster: Cluster, patience: Patience, make: Make, spec: str, loops: str
+) -> None:
+    with K3sFleet(cluster, make(spec), patience=patience) as fleet:
+        victim = disturb(fleet, "cpu-stress").events[0].replica
+    (began, started), (ended, stopped) = fake.scripts
+    assert (began, ended) == (victim, victim)
+    assert loops in started
+    assert "kill -9" in stopped
+
+
+def test_the_scripts_themselves_in_a_shell_of_this_machine(tmp_path: Path) -> None:
+    def run_here(script: str) -> None:
+        here = script.replace("/tmp/", f"{tmp_path}/")
+        subprocess.run(["/bin/sh", "-c", here], check=True, timeout=30, stdout=subprocess.PIPE)
+
+    run_here(burning("2"))
+    deadline_s = time.monotonic() + 30
+    while len(texts := [path.read_text() for path in tmp_path.iterdir()]) < 2 or "" in texts:
+        assert time.monotonic() < deadline_s
+    loops = [psutil.Process(int(text)) for text in texts]
+    assert len(set(loops)) == 2
+    run_here(UNBURN)
+    while [one for one in loops if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < deadline_s
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pod_that_runs_out_of_memory_is_started_again(
+    fake: FakeCluster, cluster: Cluster, patience: Patience, make: Make
+) -> None:
+    with K3sFleet(cluster, make("onnx+limits:memory=512Mi"), patience=patience) as fleet:
+        victim = disturb(fleet, "memory-limit").events[0].replica
+        assert told(fleet, victim)[-2:] == ["killed", "restarted"]
+
+
+def test_without_a_limit_no_memory_is_filled(fake: FakeCluster, fleet: K3sFleet) -> None:
+    with fleet, pytest.raises(OptbuildError, match="add the layer limits:memory"):
+        disturb(fleet, "memory-limit")
+    assert fake.scripts == []
+
+
+def test_a_script_that_fails_or_is_forbidden_is_a_line(
+    fake: FakeCluster, cluster: Cluster, fleet: K3sFleet
+) -> None:
+    with fleet:
+        (first, *_) = fleet.replicas()
+        assert not run(cluster, "gone", "true")
+        fake.script_fails = True
+        with pytest.raises(OptbuildError, match=r"exit code 127 \| sh: nproc: not found"):
+            run(cluster, first, "true")
+        fake.refuse["GET", "pods"] = [Refusal(403, "forbidden")] * 9
+        with pytest.raises(OptbuildError, match=r"no permission to exec in Pod .*README"):
+            run(cluster, first, "true")
+        fake.refuse.clear()
 
 
 @pytest.mark.parametrize("name", sorted(disruptions()))
