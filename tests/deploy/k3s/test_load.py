@@ -19,6 +19,7 @@ from deploy.cluster import Cluster
 from deploy.k3s_load import K3sLoaded
 from deploy.manifests.load import load_objects
 from deploy.manifests.release import INSTANCE
+from deploy.parcel import wrap
 from deploy.rollout import Patience
 from deploy.undo import remove
 from variants._errors import OptbuildError
@@ -37,7 +38,35 @@ def load(tmp_path: Path) -> Load:
     return Load("steady", 30.0, 1.0, seed=1, timeout_s=5.0, texts=tmp_path / "texts.txt")
 
 
-def test_the_load_is_generated_in_a_job_and_its_results_come_back(
+def test_results_come_back_from_a_job_that_is_told_where_the_release_is(
+    fake: FakeCluster, target: K3sLoaded, load: Load, tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+
+    def work(container: Any, config: Any) -> tuple[int, str]:
+        asked.extend([container["image"], container["args"], config["data"]])
+        result = tmp_path / "load.json"
+        result.write_text("{}")
+        return 0, "\n".join(["a warning", *wrap([result])])
+
+    fake.controllers.jobs.work = work
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with target:
+        for _ in range(2):  # a Job cannot be changed: the second is another
+            target.generate("steady", ["--rate", "3"], load.texts, folder, 60.0)
+        assert {"jobs/classifier-load", "configmaps/classifier-load"}.isdisjoint(fake.names())
+        assert len(target.pods()) == 2  # the generator's is no replica
+    words = ["steady", "--host", "http://10.43.0.7:80", "--rate", "3"]
+    once = [IMAGE, [*words, "--texts", "/texts/texts.txt"], {"texts.txt": "a film\nanother film\n"}]
+    assert asked == once * 2
+    assert (folder / "load.json").read_text() == "{}"
+    assert (folder / "locust.log").read_text() == "a warning"
+    assert fake.names() == set()
+
+
+@pytest.mark.thorough
+def test_the_load_is_generated_in_a_job(
     fake: FakeCluster, target: K3sLoaded, load: Load, tmp_path: Path
 ) -> None:
     """The image's own entry point, in a process instead of a pod."""
@@ -65,12 +94,9 @@ def test_the_load_is_generated_in_a_job_and_its_results_come_back(
     folder.mkdir()
     with target:
         measured = measure(load, target, folder)
-        assert {"jobs/classifier-load", "configmaps/classifier-load"}.isdisjoint(fake.names())
-        assert len(target.pods()) == 2  # the generator's is no replica
     assert measured.facts["planned"] == len(read_records(folder / "records.parquet").index) > 10
     assert (measured.records.status == 200).all()
     assert "optbuild-parcel" not in (folder / "locust.log").read_text()
-    assert fake.names() == set()
 
 
 @pytest.mark.parametrize(
