@@ -155,4 +155,5 @@ class Disruptions:
             seed=self.plan.schedule_seed(block, experiment),
             timeout_s=choices.timeout_s,
             texts=self.texts_file,
+            resend=False,
         )

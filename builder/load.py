@@ -27,6 +27,7 @@ class Load:
     seed: int
     timeout_s: float
     texts: Path
+    resend: bool = True  # not where servers are going to die: see loadtests/_http.py
 
 
 def scenarios() -> list[str]:
@@ -80,6 +81,7 @@ def _options(load: Load) -> list[str]:
         "--duration": load.duration_s,
         "--seed": load.seed,
         "--timeout": load.timeout_s,
+        "--resend": "stale" if load.resend else "never",
         "--loglevel": "WARNING",
     }
     return [str(word) for option in options.items() for word in option]

@@ -142,7 +142,8 @@ class Bridge:
         settings = settings_of(options)
 
         def player(schedule: Schedule, texts: tuple[str, ...]) -> Playing:
-            clients = [Client(host, texts) for host in hosts]  # a master has only the names checked
+            # A master has only the names checked.
+            clients = [Client(host, texts, settings.resend) for host in hosts]
             if self._crew is not None:
                 order = {"settings": settings.to_message(), "hosts": hosts, "texts": texts}
                 return Fleet(schedule, self._crew, order, self._complain)

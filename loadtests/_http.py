@@ -10,6 +10,12 @@ function, so repeating it is safe (RFC 9110, 9.2.2), but a repeat could also hid
 died with its server. It is therefore limited to what a stale connection looks like: used before,
 closed before the first byte of an answer, and at once (within STALE_S of the send), when a server
 has hardly begun to work. Repeats are counted, and their latency runs from the planned time.
+
+Where servers are going to die (`--resend never`) even that would hide losses, since a repeat
+reaches another replica: nothing is sent twice. So that a stale connection does not pass for a lost
+request, none is reused that has been idle for more than FRESH_S, which is less than servers keep
+them. What remains is a server that closes an idle connection in the very moment of our send, as one
+that is told to go may do: that request is lost (`reset`), as for any client that does not repeat.
 """
 
 import errno
@@ -28,6 +34,7 @@ from loadtests._exchange import Answer, Unanswered, exchange
 from variants._errors import OptbuildError
 
 STALE_S = 0.05
+FRESH_S = 2.0  # BentoML, for one, closes a connection that has been idle for 5 s
 _OWN_LIMITS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 _poll = get_original("select", "poll")  # gevent's own costs a switch; select() ends at fd 1023
 
@@ -37,30 +44,37 @@ class OutOfSockets(Exception):
 
 
 class Client:
-    """Sends prepared requests to one server. Raises OptbuildError if its name is unknown."""
+    """Sends prepared requests to one server. Raises OptbuildError if its name is unknown.
 
-    def __init__(self, host: str, texts: Sequence[str]) -> None:
+    Without `resend` each request is sent at most once, and bears its number (`X-Request-ID`).
+    """
+
+    def __init__(self, host: str, texts: Sequence[str], resend: bool = True) -> None:
         url = urlsplit(host)
         self._tls = _tls_context() if url.scheme == "https" else None
         self._name = url.hostname or ""
         self._addresses = _resolve(self._name, url.port or (443 if self._tls else 80))
         self._requests = _requests(url.netloc.rpartition("@")[2], url.path, texts)
-        self._idle: list[Any] = []  # used last, first: surplus connections age and are closed
+        self._resend = resend
+        # Sockets and since when: used last, first, so that surplus connections age and are closed.
+        self._idle: list[tuple[Any, float]] = []
         self.repeats = 0
 
-    def predict(self, payload: int) -> Answer:
-        """Ask for the text with this index; the caller bounds the time.
+    def predict(self, payload: int, number: int = 0) -> Answer:
+        """Ask for the text with this index, as request `number`; the caller bounds the time.
 
         Raises OSError if there is no complete answer, HTTPParseError if it is not HTTP.
         """
         request = self._requests[payload]
+        if not self._resend:
+            request = _numbered(request, number)
         sock = self._reusable()
         if sock is not None:
             sent_at = perf_counter()
             try:
                 return self._exchange(sock, request)
             except Unanswered:
-                if perf_counter() - sent_at > STALE_S:
+                if not self._resend or perf_counter() - sent_at > STALE_S:
                     raise
                 self.repeats += 1
         return self._exchange(self._connect(), request)
@@ -68,11 +82,14 @@ class Client:
     def close(self) -> None:
         """Close all connections that are not in use."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[0].close()
 
     def _reusable(self) -> Any | None:
         while self._idle:
-            sock = self._idle.pop()
+            sock, since = self._idle.pop()
+            if not self._resend and perf_counter() - since > FRESH_S:
+                sock.close()
+                continue
             poll = _poll()
             poll.register(sock.fileno(), POLLIN)
             # An idle connection that can be read was closed, or holds what nobody asked for.
@@ -109,7 +126,7 @@ class Client:
             return answer
         finally:
             if answer is not None and answer.keep_alive:
-                self._idle.append(sock)
+                self._idle.append((sock, perf_counter()))
             else:
                 sock.close()
 
@@ -121,6 +138,11 @@ def _requests(authority: str, prefix: str, texts: Sequence[str]) -> list[bytes]:
     )
     bodies = (json.dumps({"texts": [text]}).encode() for text in texts)
     return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
+
+
+def _numbered(request: bytes, number: int) -> bytes:
+    line, _, rest = request.partition(b"\r\n")
+    return b"%b\r\nX-Request-ID: %d\r\n%b" % (line, number, rest)
 
 
 def _resolve(name: str, port: int) -> list[tuple[int, Any]]:

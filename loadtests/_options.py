@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtests._scenario import PROCESSES, Scenario, Settings
+from loadtests._scenario import PROCESSES, RESEND, Scenario, Settings
 from loadtests._schedule import check
 from variants._errors import OptbuildError
 
 _NAMES = {"rate", "cv", "duration", "seed", "texts", "records", "timeout"}
-_NAMES |= {"process", "trace", "speed"}
+_NAMES |= {"process", "trace", "speed", "resend"}
 
 
 def add_options(parser: argparse.ArgumentParser, scenario: Scenario) -> None:
@@ -31,6 +31,8 @@ def add_options(parser: argparse.ArgumentParser, scenario: Scenario) -> None:
     add("--seed", type=int, default=1, help="equal seeds plan the same requests")
     add("--texts", default="", help="file with one text a line (else held-out or generated ones)")
     add("--records", default="", help="records.parquet to write, load.json beside it")
+    resend = "a request that meets a stale connection; never: where servers are going to die"
+    add("--resend", choices=RESEND, default=RESEND[0], help=resend)
     add("--timeout", type=float, default=10.0, help="seconds until a request counts as timed out")
     # A server's errors are results. They fail the run only if the user asks for that.
     parser.set_defaults(exit_code_on_error=0)
@@ -50,6 +52,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         process=given.get("process", PROCESSES[0]),
         trace=Path(options.trace) if given.get("trace") else None,
         speed=given.get("speed", 1.0),
+        resend=given.get("resend", RESEND[0]) == RESEND[0],
     )
     rate = settings.rate if settings.trace is None else 1.0  # a trace has its own
     check(rate, settings.cv, settings.duration_s, settings.seed, texts=1)

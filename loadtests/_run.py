@@ -151,7 +151,8 @@ class Run:
         status = length = 0
         try:
             with gevent.Timeout(self._timeout_s):
-                answer = self._client_for(index).predict(int(self._schedule.payload[index]))
+                payload, number = int(self._schedule.payload[index]), self._share.index(index)
+                answer = self._client_for(index).predict(payload, number)
             status, length = answer.status, len(answer.body)
             outcome = outcome_of(status, answer.body)
         except gevent.Timeout:

@@ -8,6 +8,7 @@ from typing import Any
 from loadtests._schedule import Schedule, renewal
 
 PROCESSES = ("gamma", "mmpp")  # of arrivals in bursts
+RESEND = ("stale", "never")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Settings:
     process: str = PROCESSES[0]
     trace: Path | None = None
     speed: float = 1.0  # of the trace
+    resend: bool = True  # what a connection that went stale did not carry
 
     def to_message(self) -> dict[str, Any]:
         """Plain values for another process, whose working directory may be another."""

@@ -96,6 +96,7 @@ class Trial:
             "duration_s": self.settings.duration_s,
             "seed": self.settings.seed,
             "timeout_s": self.settings.timeout_s,
+            "resend": self.settings.resend,
             "schedule_sha256": self._schedule.sha256,
             "planned": len(self._schedule),
             "texts": {

@@ -74,7 +74,7 @@ class Worker:
                 "it draws another schedule than the master: give both the same files and versions"
             )
         hosts = order["hosts"]
-        clients = [Client(host, texts) for host in hosts]
+        clients = [Client(host, texts, settings.resend) for host in hosts]
         report = self._report(hosts[0])
         return Run(self._share.part(schedule), clients, settings.timeout_s, report, self._share)
 

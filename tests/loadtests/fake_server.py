@@ -29,6 +29,7 @@ class Server:
     port: int
     asked: list[tuple[int, str]] = field(default_factory=list)
     connections: int = 0
+    numbers: list[str] = field(default_factory=list)  # X-Request-ID of each, empty if it had none
 
     @property
     def url(self) -> str:
@@ -59,19 +60,23 @@ def serving() -> Iterator[Server]:
 def _converse(state: Server, connection: socket.socket, number: int) -> None:
     served = 0
     with connection, connection.makefile("rb") as stream:
-        while text := _read_request(stream):
+        while text := _read_request(state, stream):
             state.asked.append((number, text))
             served += 1
             if not _answer(connection, text, served):
                 return
 
 
-def _read_request(stream: object) -> str:
-    length = 0
+def _read_request(state: Server, stream: object) -> str:
+    length, number = 0, ""
     try:
         while (line := stream.readline()) not in (b"\r\n", b""):  # type: ignore[attr-defined]
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
+            if line.lower().startswith(b"x-request-id:"):
+                number = line.split(b":")[1].strip().decode()
+        if length:
+            state.numbers.append(number)
         return json.loads(stream.read(length))["texts"][0] if length else ""  # type: ignore
     except OSError:
         return ""

@@ -6,6 +6,7 @@ import pytest
 from fake_server import Server
 from geventhttpclient.response import HTTPParseError
 
+from loadtests import _http
 from loadtests._exchange import Closed, Unanswered
 from loadtests._http import Client, OutOfSockets
 from variants._errors import OptbuildError
@@ -45,6 +46,40 @@ def test_a_connection_that_went_stale_is_no_loss(server: Server) -> None:
     assert client.repeats == 1
     assert server.connections == 2
     assert [text for _, text in server.asked] == ["ok", "stale", "stale"]
+
+
+def test_a_request_that_dies_with_its_server_is_lost_where_nothing_is_sent_twice(
+    server: Server,
+) -> None:
+    client = Client(server.url, TEXTS, resend=False)
+    ask(client, "ok")
+    with pytest.raises(Unanswered):
+        ask(client, "stale")  # the server had it, and closed the connection at once
+    assert client.repeats == 0
+    assert [text for _, text in server.asked] == ["ok", "stale"]
+
+
+def test_without_a_second_chance_no_connection_is_used_that_may_be_stale(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(server.url, TEXTS, resend=False)
+    ask(client, "idle close")
+    time.sleep(0.2)
+    assert ask(client, "ok") == 200  # closed while idle, before the send: no loss
+    assert ask(client, "ok") == 200
+    assert server.connections == 2
+    monkeypatch.setattr(_http, "FRESH_S", 0.01)
+    time.sleep(0.05)
+    assert ask(client, "ok") == 200
+    assert server.connections == 3, "idle for so long that the server may be about to close it"
+
+
+def test_requests_are_numbered_where_nothing_is_sent_twice(server: Server) -> None:
+    numbered = Client(server.url, TEXTS, resend=False)
+    numbered.predict(0, 7)
+    numbered.predict(0, 12)
+    Client(server.url, TEXTS).predict(0, 13)
+    assert server.numbers == ["7", "12", ""]
 
 
 def test_an_idle_connection_that_was_closed_is_not_used(server: Server) -> None:
