@@ -3,6 +3,7 @@
 A target offers those that it can really do; a disruption names the one that it needs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -49,6 +50,10 @@ class Disruptable(Protocol):
 
     def timeline(self) -> tuple[ReplicaEvent, ...]:
         """Everything that happened to replicas so far, in order of time."""
+        ...
+
+    def served(self) -> Mapping[int, str]:
+        """Which replica had each numbered request (X-Request-ID); empty if nobody can tell."""
         ...
 
 

@@ -91,6 +91,10 @@ class Fleet:
         with self._telling:
             return tuple(self._events)
 
+    def served(self) -> dict[int, str]:
+        """Which replica each numbered request was given to."""
+        return self._front.served()
+
     def delete(self, replica: str, grace_s: float | None) -> None:
         """Take a replica away; the keeper starts another at once."""
         member = self.find(replica)

@@ -15,12 +15,13 @@ class Front:
 
     def __init__(self, log: Path) -> None:
         self._log = log
+        self._ledger = log.with_suffix(".ledger")
         self._lock = threading.Lock()
         self._last = ""
 
     def __enter__(self) -> Self:
         """Start it; it answers 503 until `send_to` names a replica."""
-        self._child = Child(["-m", "deploy.front_process"], self._log, pipe=True)
+        self._child = Child(["-m", "deploy.front_process", str(self._ledger)], self._log, pipe=True)
         try:
             self._port = int(self._line())
         except BaseException:
@@ -55,6 +56,11 @@ class Front:
             except OSError:
                 pass  # it is gone: the answer, which will not come, says so
             self._line()
+
+    def served(self) -> dict[int, str]:
+        """Which replica each numbered request (X-Request-ID) was given to, so far."""
+        lines = self._ledger.read_text(encoding="ascii").splitlines()
+        return {int(number): name for number, name in map(str.split, lines)}
 
     def _line(self) -> str:
         stdout = self._child.process.stdout

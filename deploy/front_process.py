@@ -1,11 +1,13 @@
-"""`python -m deploy.front_process`: one address in front of several replicas.
+"""`python -m deploy.front_process FILE`: one address in front of several replicas.
 
 A small stand-in for a Service with an ingress, for targets that have none. Each request goes to
 the next ready replica in turn. Nothing is tried twice, because a repeat would hide the loss that
-is to be measured: 502 if the replica's connection breaks, 503 if no replica is ready.
+is to be measured: 503 if no replica is ready, and where a replica breaks its connection before the
+answer is complete, the client's is reset, as it would be without a front.
 
-Prints its port; then each line on stdin is the state of things as JSON, and is answered by a line:
-`{"ready": {name: port}, "cut": [names]}`. Ends when stdin does.
+FILE gets a line for each request that bears a number (X-Request-ID): the number, and the replica
+that it goes to. Prints its port; then each line on stdin is the state of things as JSON, and is
+answered by a line: `{"ready": {name: port}, "cut": [names]}`. Ends when stdin does.
 """
 
 import asyncio
@@ -13,11 +15,17 @@ import contextlib
 import json
 import re
 import signal
+import socket
+import struct
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
 
 HEAD_BYTES = 65536
 _HOP = re.compile(rb"\r\n(?:connection|keep-alive|proxy-connection):[^\r]*", re.IGNORECASE)
+_NUMBER = re.compile(rb"\r\nx-request-id:\s*(\d+)", re.IGNORECASE)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 
 
@@ -25,6 +33,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 class State:
     """Who may get requests, and whose bytes do not pass."""
 
+    ledger: TextIO
     ready: dict[str, int] = field(default_factory=dict)
     turn: int = 0
     flows: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -56,23 +65,32 @@ async def serve_client(
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1]) if length else 0)
-            writer.write(await _answer(state, head, body))
+            answer = await _answer(state, head, body)
+            if answer is None:
+                _reset(writer)
+                return
+            writer.write(answer)
             await writer.drain()
 
 
-async def _answer(state: State, head: bytes, body: bytes) -> bytes:
+async def _answer(state: State, head: bytes, body: bytes) -> bytes | None:
+    """The answer for the client; None if the replica broke before it was complete."""
     found = state.next()
     if found is None:
         return _own(b"503 Service Unavailable", b"no replica is ready")
     name, port = found
+    if (number := _NUMBER.search(head)) is not None:
+        state.ledger.write(f"{int(number[1])} {name}\n")
     try:
         answer = await _exchange(state.flows[name], port, head, body)
     except OSError:
-        answer = b""
+        return None
     split = answer.find(b"\r\n\r\n") + 4
     length = _LENGTH.search(answer[:split])
-    if split < 4 or length is None or len(answer) - split != int(length[1]):
-        return _own(b"502 Bad Gateway", name.encode() + b" broke the connection")
+    if split < 4 or (length is not None and len(answer) - split < int(length[1])):
+        return None
+    if length is None or len(answer) - split > int(length[1]):
+        return _own(b"502 Bad Gateway", name.encode() + b" gave no answer of a known length")
     return _HOP.sub(b"", answer[: split - 4]) + answer[split - 4 :]
 
 
@@ -87,6 +105,13 @@ async def _exchange(flow: asyncio.Event, port: int, head: bytes, body: bytes) ->
         return answer
 
 
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close the client's connection as the kernel does for a process that was killed: RST."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    writer.transport.abort()
+
+
 def _own(status: bytes, reason: bytes) -> bytes:
     return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(reason), reason)
 
@@ -95,7 +120,11 @@ async def main() -> None:
     """Serve until stdin ends."""
     # Who started it ends it, by closing stdin: after the replicas, not together with them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    state = State()
+    with Path(sys.argv[1]).open("w", encoding="ascii", buffering=1) as ledger:
+        await _serve(State(ledger))
+
+
+async def _serve(state: State) -> None:
     server = await asyncio.start_server(
         lambda reader, writer: serve_client(state, reader, writer),
         "127.0.0.1",

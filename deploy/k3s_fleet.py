@@ -78,6 +78,10 @@ class K3sFleet(K3sTarget):
         seen = [ReplicaEvent(one.at_s, one.pod, _WHAT[one.what]) for one in self.events()]
         return tuple(sorted([*seen, *self._kills], key=lambda event: event.at_s))
 
+    def served(self) -> dict[int, str]:
+        """Nothing: a Service does not tell."""
+        return {}
+
     def delete(self, replica: str, grace_s: float | None) -> None:
         """Delete a pod, as `kubectl delete pod`; return when it is gone."""
         if grace_s == 0:

@@ -11,6 +11,7 @@ import pytest
 from fleets import ask, fake_fleet
 
 from deploy.fleet import Fleet
+from loadtests._http import Client
 from variants._errors import OptbuildError
 
 pytestmark = pytest.mark.thorough
@@ -35,6 +36,18 @@ def test_requests_go_to_all_replicas_and_nothing_is_left_afterwards(tmp_path: Pa
         assert len(family) >= 3
     assert not any(process.is_running() for process in family)
     assert told(fleet, "r1") == ["created", "ready"]
+
+
+def test_the_fleet_knows_which_replica_had_a_numbered_request(tmp_path: Path) -> None:
+    with fake_fleet(tmp_path, 2) as fleet:
+        ask(fleet.url)
+        for number in (5, 6, 7):
+            client = Client(fleet.url, ["a film"], resend=False)
+            assert client.predict(0, number).status == 200
+        had = fleet.served()
+    assert list(had) == [5, 6, 7]
+    assert had[5] == had[7] != had[6]
+    assert set(had.values()) == {"r1", "r2"}
 
 
 def test_a_killed_replica_is_noticed_and_started_again(tmp_path: Path) -> None:
@@ -72,14 +85,21 @@ def test_a_deleted_replica_finishes_what_it_began_and_another_takes_its_place(
 
 
 def test_without_grace_what_is_under_way_is_lost(tmp_path: Path) -> None:
-    answers: list[int] = []
+    broken: list[type[Exception]] = []
+
+    def lose() -> None:
+        try:
+            ask(fleet.url)
+        except ConnectionError as error:
+            broken.append(type(error))
+
     with fake_fleet(tmp_path, 1, "--service-s", "5.0") as fleet:
-        thread = threading.Thread(target=lambda: answers.append(ask(fleet.url)[0]))
+        thread = threading.Thread(target=lose)
         thread.start()
         time.sleep(0.5)
         fleet.delete("r1", 0.0)
         thread.join()
-    assert answers == [502]
+    assert broken == [ConnectionResetError]  # as from the replica itself, and no answer of a front
     assert told(fleet, "r1")[-3:] == ["terminating", "killed", "gone"]
 
 
