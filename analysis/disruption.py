@@ -8,11 +8,10 @@ flight. Everything before F is the steady state that the rest is compared with.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from analysis.disruption_ledger import PHASES, Bools, Names, Phase, join, phases_of
 from analysis.fault_timeline import FaultTimeline
 from analysis.latency import is_ok
 from analysis.records import OUTCOMES, UNSENT, Records
@@ -22,12 +21,6 @@ WINDOW_S = 2.0  # the least length of the sliding window
 # Planned requests that a window holds on average, at least: two of them may be bad at p95. With
 # fewer, two slow requests of an undisturbed system would count as "not recovered yet".
 WINDOW_REQUESTS = 40
-# A death that nobody ordered is noticed some time after it; and its last requests end before.
-NOTICED_WITHIN_S = 0.1
-
-Bools = npt.NDArray[np.bool_]
-Phase = Literal["before", "during", "recovery", "after"]
-PHASES: tuple[Phase, ...] = ("before", "during", "recovery", "after")
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,7 @@ class Impact:
     ok_during: int
     lost: int
     lost_in_flight: int
+    replicas_known: bool  # whether it is known which replica had a request
     outcomes: tuple[tuple[str, int], ...]  # of the lost, every name but `ok`
     in_flight: int
     detect_s: float | None
@@ -73,21 +67,28 @@ class Impact:
 
     @property
     def lost_others(self) -> int:
-        """Lost requests that were not in flight at a kill."""
+        """Lost requests that were not in flight on a replica that was killed."""
         return self.lost - self.lost_in_flight
 
 
 def measure(
-    records: Records, timeline: FaultTimeline, quantile: str, limit_s: float, duration_s: float
+    records: Records,
+    timeline: FaultTimeline,
+    quantile: str,
+    limit_s: float,
+    duration_s: float,
+    replica: Names | None = None,
 ) -> Impact:
     """The impact of the fault of `timeline` on `records`, against `quantile` < `limit_s`.
+
+    `replica` says which replica had each request, if that is known.
 
     - availability: ok / at stake. During the fault: of those at stake and planned before E.
     - lost: at stake and not ok, whatever the outcome (reset, timeout, rejected with 429,
       unavailable with 503, wrong such as 502), each counted by outcome.
-    - lost in flight: lost, and sent before a kill K of a replica and ended after it:
-      sent <= K and done >= K - NOTICED_WITHIN_S. The others were lost although no process
-      that had them died.
+    - lost in flight: lost, and under way on a replica when that was killed, or on any replica
+      if it is not known which had it (`Ledger.in_flight`). The others were lost although no
+      process that had them died.
     - time to detect: the first moment after F at which a bad request shows: done - F of one that
       failed, max(planned + limit, F) - F of one that took too long. None if there is none.
     - time to ready: from F until as many replicas as wanted are ready, and stay so; None if there
@@ -103,14 +104,9 @@ def measure(
     fault_s, ended_s = timeline.injected_s, timeline.ended_s
     until_s = math.inf if ended_s is None else ended_s
     ok, good = is_ok(records), is_good(records, limit_s)
-    ended_before = records.done_s < fault_s
-    stake = ~ended_before & ((records.planned_s >= fault_s) | np.isfinite(records.sent_s))
-    steady = ended_before & ok
-    lost = stake & ~ok
-    cut = np.zeros(len(records), dtype=bool)
-    for kill_s in timeline.kills_s:
-        done_s = np.where(np.isfinite(records.done_s), records.done_s, math.inf)
-        cut |= (records.sent_s <= kill_s) & (done_s >= kill_s - NOTICED_WITHIN_S)
+    ledger = join(records, timeline, replica)
+    stake, lost = ledger.at_stake, ledger.lost
+    steady = (records.done_s < fault_s) & ok
     during = stake & (records.planned_s < until_s)
     window_s = window_length_s(len(records), duration_s)
     back = back_within(records, fault_s, quantile, limit_s, duration_s, window_s)
@@ -124,7 +120,8 @@ def measure(
         during=int(during.sum()),
         ok_during=int((during & ok).sum()),
         lost=int(lost.sum()),
-        lost_in_flight=int((lost & cut).sum()),
+        lost_in_flight=int((lost & ledger.in_flight).sum()),
+        replicas_known=replica is not None,
         outcomes=_outcomes(records, lost),
         in_flight=int((stake & (records.sent_s <= fault_s)).sum()),
         detect_s=_detect_s(records, stake, good, ok, fault_s, limit_s),
@@ -191,13 +188,6 @@ def time_to_ready(timeline: FaultTimeline, end_s: float) -> Span | None:
     if math.isinf(back_s):
         return Span(end_s - fault_s, reached=False)
     return Span(back_s - fault_s)
-
-
-def phases_of(
-    planned_s: npt.NDArray[np.float64], fault_s: float, ended_s: float, back_s: float
-) -> npt.NDArray[np.int64]:
-    """Index into PHASES of each planned time, shape (n,)."""
-    return np.searchsorted([fault_s, ended_s, max(ended_s, back_s)], planned_s, side="right")
 
 
 def _until_s(counts: tuple[tuple[float, int], ...], at: int) -> float:

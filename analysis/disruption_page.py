@@ -16,7 +16,7 @@ from analysis._figstyle import css_variables
 from analysis.compare import blocks_needed
 from analysis.disruption_compare import METRICS, Contrast, contrasts
 from analysis.disruption_runs import DisruptedRun, DisruptedRuns
-from analysis.disruption_terms import definitions
+from analysis.disruption_terms import caveat, definitions, goal
 from analysis.disruption_words import ContrastRow, ImpactRow, contrast_rows, headline, impact_rows
 from analysis.files import write_text
 from variants._errors import OptbuildError
@@ -32,6 +32,7 @@ class Section:
     name: str
     summary: str
     goal: str
+    caveat: str
     headline: str
     rows: tuple[ImpactRow, ...]
     contrasts: tuple[ContrastRow, ...]
@@ -82,7 +83,8 @@ def _section(runs: DisruptedRuns, name: str, compared: tuple[Contrast, ...]) -> 
     return Section(
         name=name,
         summary=own[0].fault.summary,
-        goal=own[0].fault.goal,
+        goal=goal(own[0]),
+        caveat=caveat(own[0]),
         headline=headline(runs, name),
         rows=impact_rows(runs, name),
         contrasts=contrast_rows(compared),
@@ -157,6 +159,7 @@ def _json(runs: DisruptedRuns, compared: dict[str, tuple[Contrast, ...]]) -> str
                 "spec": run.facts.spec,
                 "block": run.facts.block,
                 "rate": run.facts.rate,
+                "repeats": run.repeats,
                 "impact": {
                     **asdict(run.impact),
                     "outcomes": dict(run.impact.outcomes),

@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis._objects import read_object
 from analysis.disruption import Impact, measure
+from analysis.disruption_ledger import read_replicas
 from analysis.facts import Plan, RunFacts
 from analysis.fault_timeline import FaultTimeline, read_timeline
 from analysis.records import Records, read_records
@@ -32,13 +33,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class DisruptedRun:
-    """One run and the impact of its fault; its records can be read again from `path`."""
+    """One run and the impact of its fault; its records can be read again from `path`.
+
+    `repeats` are requests that the client sent twice, which may hide as many losses: none since
+    disruptions are run without.
+    """
 
     path: Path
     facts: RunFacts
     fault: Fault
     timeline: FaultTimeline
     impact: Impact
+    repeats: int
 
     def records(self) -> Records:
         """The ledger."""
@@ -111,7 +117,8 @@ def load_disrupted(directory: Path) -> DisruptedRuns:
 def _read(path: Path) -> DisruptedRun:
     facts = read_facts(path)
     file = path / "run.json"
-    fields = read_object(file).child("disruption")
+    run = read_object(file)
+    fields = run.child("disruption")
     fault = Fault(
         experiment=fields.text("experiment"),
         summary=fields.text("summary"),
@@ -128,10 +135,13 @@ def _read(path: Path) -> DisruptedRun:
             f"{path / 'records.parquet'}: {len(records)} rows, but {facts.planned} requests were "
             "planned; repeat the run"
         )
-    impact = measure(records, timeline, facts.slo_quantile, facts.slo_limit_s, facts.duration_s)
+    replica = read_replicas(path, facts.planned)
+    slo = (facts.slo_quantile, facts.slo_limit_s)
+    impact = measure(records, timeline, *slo, facts.duration_s, replica)
     if not np.isfinite(impact.steady_median_s):
         raise OptbuildError(f"{path}: no request was answered before the fault; left out")
-    return DisruptedRun(path, facts, fault, timeline, impact)
+    repeats = int(run.child("generator").maybe_number("repeats") or 0)
+    return DisruptedRun(path, facts, fault, timeline, impact, repeats)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -99,9 +99,11 @@ def headline(runs: DisruptedRuns, experiment: str) -> str:
         back = (
             "never left its SLO" if row.back == "0 s" else f"was back within its SLO in {row.back}"
         )
+        twice = sum(run.repeats for run in told)
+        hidden = f" ({twice} sent twice, which may hide losses)" if twice else ""
         stuck = [run.timeline.failure for run in told if run.timeline.failure]
         never = f" (not over in {len(stuck)}/{len(told)}: {stuck[-1]})" if stuck else ""
-        parts.append(f"{row.spec} {what} and {back}{never}")
+        parts.append(f"{row.spec} {what}{hidden} and {back}{never}")
     return "; ".join(parts) + "."
 
 

@@ -32,6 +32,15 @@ class Lifeline:
 
 
 @dataclass(frozen=True)
+class Kill:
+    """A replica's death: ordered or noticed at `from_s`, surely over at `to_s`."""
+
+    replica: str
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True)
 class FaultTimeline:
     """The events of a run in order of time; `wanted` replicas before the fault."""
 
@@ -56,10 +65,20 @@ class FaultTimeline:
         return found[-1] if found else ""
 
     @property
-    def kills_s(self) -> tuple[float, ...]:
-        """When replicas were killed or found dead, from the fault on."""
-        killed = (e.at_s for e in self.events if (e.source, e.what) == ("replica", "killed"))
-        return tuple(at_s for at_s in killed if at_s >= self.injected_s)
+    def kills(self) -> tuple[Kill, ...]:
+        """The replicas that were killed or found dead, from the fault on.
+
+        One that is not started again dies between the order and the news that it is gone: in a
+        cluster that takes a while. Of one that is, only the order is known.
+        """
+        kills = []
+        for at, event in enumerate(self.events):
+            if (event.source, event.what) == ("replica", "killed"):
+                rest = (e for e in self.events[at + 1 :] if e.replica == event.replica)
+                after = next((e for e in rest if e.what in ("gone", "restarted", "ready")), event)
+                to_s = after.at_s if after.what == "gone" else event.at_s
+                kills.append(Kill(event.replica, event.at_s, to_s))
+        return tuple(kill for kill in kills if kill.from_s >= self.injected_s)
 
     def ready_counts(self) -> tuple[tuple[float, int], ...]:
         """(time, how many replicas are ready from then on), in order of time."""

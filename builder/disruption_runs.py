@@ -1,10 +1,14 @@
 """Randomized blocks of disruptions: every variant meets the same fault under the same schedule."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from analysis.disruption_ledger import join, write_ledger
+from analysis.fault_timeline import read_timeline
 from analysis.gates import Gate, check_run
 from analysis.records import Records
 from analysis.steady import loosened, steady_gates
@@ -108,7 +112,10 @@ class Disruptions:
                 wanted,
                 measured.facts["origin_monotonic_s"],
             )
+            served = target.served()
         write_json(folder / "timeline.json", told)
+        if injection.events:
+            _join(folder, measured.records, served)
         limit_s = self.plan.choices.slo.limit_s
         driven = [loosened(gate, limit_s) for gate in check_run(measured.facts, measured.records)]
         gates = (*driven, *self._steady(measured.records, told, injection.at_s))
@@ -157,3 +164,10 @@ class Disruptions:
             texts=self.texts_file,
             resend=False,
         )
+
+
+def _join(folder: Path, records: Records, served: Mapping[int, str]) -> None:
+    """Write the ledger: every request beside the timeline, and the replica that had it."""
+    had = [served.get(index) for index in range(len(records))]
+    replica = np.array(had, dtype=object) if served else None
+    write_ledger(folder, join(records, read_timeline(folder / "timeline.json"), replica))

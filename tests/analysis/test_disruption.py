@@ -2,20 +2,23 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.disruption import (
     Span,
     back_within,
     measure,
-    phases_of,
     time_to_ready,
     window_length_s,
 )
+from analysis.disruption_ledger import join, phases_of, read_replicas, write_ledger
 from analysis.fault_timeline import Event, FaultTimeline
-from analysis.records import OK, RESET, TIMEOUT, UNAVAILABLE, WRONG, Records
+from analysis.records import OK, RESET, TIMEOUT, UNAVAILABLE, UNSENT, WRONG, Records
+from variants._errors import OptbuildError
 
 GAP_S, LIMIT_S = 0.05, 0.25
 
@@ -115,6 +118,60 @@ def test_a_request_that_dies_just_before_its_replicas_death_is_noticed_was_in_fl
     records = lose(ledger(), 4.0, 4.05, RESET)  # ended at 4.001
     found = impact(records, timeline((4.05, "r1", "killed"), (5.0, "r1", "ready")))
     assert (found.lost, found.lost_in_flight) == (1, 1)
+
+
+def test_a_loss_is_excused_only_by_the_death_of_the_replica_that_had_the_request() -> None:
+    records = lose(delay(ledger(), 3.8, 4.0, 0.5), 3.8, 4.0, RESET)  # four in flight at the fault
+    reset = records.outcome == RESET
+    records = replace(records, done_s=np.where(reset, 4.0005, records.done_s))
+    had = np.array(["r1", "r2"] * 100, dtype=object)
+    told = timeline((4.0001, "r1", "killed"), (4.5, "r3", "ready"), wanted=2)
+    known = measure(records, told, "p95", LIMIT_S, 10.0, had)
+    assert (known.lost, known.lost_in_flight, known.lost_others) == (4, 2, 2)
+    unknown = measure(records, told, "p95", LIMIT_S, 10.0)
+    assert (unknown.lost, unknown.lost_in_flight) == (4, 4)
+    assert (known.replicas_known, unknown.replicas_known) == (True, False)
+
+
+def test_a_kill_that_takes_a_while_excuses_what_is_sent_meanwhile() -> None:
+    records = lose(ledger(), 4.1, 4.3, RESET)
+    killed = (4.0, "pod-1", "killed"), (4.02, "pod-1", "terminating"), (5.0, "pod-2", "ready")
+    at_once = impact(records, timeline(*killed))
+    assert (at_once.lost_in_flight, at_once.lost_others) == (0, 4)
+    gone = impact(records, timeline(*killed, (4.2, "pod-1", "gone")))
+    assert (gone.lost_in_flight, gone.lost_others) == (3, 1)  # at 4.10, 4.15 and 4.20
+
+
+def test_the_ledger_has_a_row_for_each_planned_request(tmp_path: Path) -> None:
+    records = lose(ledger(), 4.05, 4.2, RESET)
+    unsent = records.index == 199
+    records = replace(
+        records,
+        sent_s=np.where(unsent, math.nan, records.sent_s),
+        done_s=np.where(unsent, math.nan, records.done_s),
+        outcome=np.where(unsent, UNSENT, records.outcome).astype(np.int8),
+    )
+    had = np.array(["r1"] * 199 + [None], dtype=object)
+    told = timeline((4.06, "r1", "killed"), (5.0, "r1", "ready"), ended_s=4.3)
+    write_ledger(tmp_path, join(records, told, had))
+    rows = pq.read_table(tmp_path / "joined.parquet").to_pylist()
+    assert [row["index"] for row in rows] == list(range(200))
+    assert [rows[at]["phase"] for at in (79, 80, 85, 87, 199)] == [
+        *("before", "during", "during", "after", "after")
+    ]
+    assert [row["index"] for row in rows if row["lost"]] == [81, 82, 83, 199]
+    assert [row["index"] for row in rows if row["kill_in_life"]] == [79, 80, 81]
+    assert [rows[at]["replicas_ready"] for at in (81, 82, 101)] == [1, 0, 1]
+    assert rows[81]["outcome"] == "reset"
+    assert rows[81]["latency_s"] == pytest.approx(0.001)
+    assert (rows[199]["sent_s"], rows[199]["latency_s"], rows[199]["replica"]) == (None,) * 3
+    found = read_replicas(tmp_path, 200)
+    assert found is not None
+    assert list(found) == list(had)
+    with pytest.raises(OptbuildError, match="200 rows for 7 requests"):
+        read_replicas(tmp_path, 7)
+    write_ledger(tmp_path, join(records, told))
+    assert read_replicas(tmp_path, 200) is None
 
 
 def test_what_was_lost_before_the_fault_is_not_its_doing() -> None:

@@ -19,6 +19,7 @@ IMPACT = Impact(
     ok_during=0,
     lost=10,
     lost_in_flight=2,
+    replicas_known=True,
     outcomes=(("reset", 10),),
     in_flight=2,
     detect_s=0.1,

@@ -13,6 +13,7 @@ import pytest
 from analysis.disruption_compare import contrasts
 from analysis.disruption_page import write_disruptions
 from analysis.disruption_runs import DisruptedRuns, load_disrupted
+from analysis.disruption_terms import STAND_IN
 from analysis.disruption_words import impact_rows
 from variants._errors import OptbuildError
 
@@ -82,6 +83,37 @@ def test_a_target_that_did_not_get_over_it_is_in_the_headline(small: Path) -> No
     edit(small / "runs" / "b001-pod-kill-onnx+replicas=2" / "timeline.json", fail)
     page = write_disruptions(load_disrupted(small), small / "page.html").html.read_text()
     assert "(not over in 1/2: not rolled within 180 s)" in page
+
+
+def test_requests_that_were_sent_twice_are_told_of_where_losses_are(small: Path) -> None:
+    def repeat(run: dict[str, Any]) -> None:
+        run["generator"]["repeats"] = 2
+
+    assert "sent twice, " not in write_disruptions(
+        load_disrupted(small), small / "page.html"
+    ).markdown.read_text(encoding="utf-8")
+    edit(small / "runs" / "b001-pod-kill-onnx+replicas=2" / "run.json", repeat)
+    paths = write_disruptions(load_disrupted(small), small / "page.html")
+    said = "lost no request in 2 blocks (2 sent twice, which may hide losses)"
+    assert said in paths.html.read_text(encoding="utf-8")
+    assert said in paths.markdown.read_text(encoding="utf-8")
+    assert {run["repeats"] for run in json.loads(paths.json.read_text())["runs"]} == {0, 2}
+
+
+@pytest.mark.parametrize("target", ["local", "docker", "k3s"])
+def test_the_page_does_not_promise_of_a_cluster_what_a_stand_in_did(
+    tmp_path: Path, target: str
+) -> None:
+    folder = fake_disruptions.write(tmp_path, blocks=1)
+    for path in folder.glob("runs/*"):
+        edit(path / "run.json", lambda run: run["disruption"].update(target=target))
+    paths = write_disruptions(load_disrupted(folder), folder / "page.html")
+    for path in (paths.html, paths.markdown):
+        text = path.read_text(encoding="utf-8")
+        assert ("a front of optbuild&#39;s own" in text or STAND_IN in text) == (target != "k3s")
+    page = paths.html.read_text(encoding="utf-8")
+    assert "only requests in flight anywhere at the kill are lost" in page
+    assert "on any replica when one was killed" in page
 
 
 def test_few_blocks_are_called_screening(small: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -117,7 +118,9 @@ def test_one_replica_is_missed_two_are_not(tmp_path: Path) -> None:
     assert alone.impact.ready is not None and alone.impact.ready.reached
 
     files = {path.name for path in alone.path.iterdir()}
-    assert files == {"run.json", "records.parquet", "timeline.json", "locust.log"}
+    assert files == {
+        *("run.json", "records.parquet", "timeline.json", "joined.parquet", "locust.log")
+    }
     paths = write_disruptions(found, tmp_path / "page.html")
     page = paths.html.read_text(encoding="utf-8")
     assert "onnx+replicas=2 lost no request in 1 block" in page
@@ -142,7 +145,12 @@ def test_what_is_in_flight_on_a_replica_that_is_killed_is_lost_and_told_apart(
         "injected",
         "ended",
     ]
-    assert len(one.timeline.kills_s) == 1
+    (kill,) = one.timeline.kills
+    assert one.impact.replicas_known
+    had = pq.read_table(one.path / "joined.parquet").to_pylist()
+    assert {row["replica"] for row in had if row["in_flight_at_kill"]} <= {kill.replica}
+    assert sum(row["lost"] for row in had) == one.impact.lost
+    assert {row["outcome"] for row in had if row["lost"]} <= {"reset"}
 
 
 def test_a_run_that_is_not_steady_before_the_fault_is_invalid_with_the_reason(
