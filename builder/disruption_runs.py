@@ -103,6 +103,7 @@ class Disruptions:
                 target,
                 self.plan.fault_s(block, experiment),
                 self.plan.victim_rng(block, experiment),
+                judge=lambda records, at_s: self._steady(records, at_s, at_s),
             )
             during = injection.during(folder / "records.parquet")
             measured = measure(self._load(block, experiment), target, folder, during)
@@ -118,14 +119,18 @@ class Disruptions:
             _join(folder, measured.records, served)
         limit_s = self.plan.choices.slo.limit_s
         driven = [loosened(gate, limit_s) for gate in check_run(measured.facts, measured.records)]
-        gates = (*driven, *self._steady(measured.records, told, injection.at_s))
+        steady = injection.unsteady or self._steady(
+            measured.records, _injected_s(told, injection.at_s), injection.at_s
+        )
+        gates = (*driven, *steady)
         attempt = self.store.attempts(block, experiment) + 1
         content = describe(self.plan, build, injection, measured, gates)
         content["machine"] = self.machine
         content |= {"id": name, "block": block, "order": order, "attempt": attempt}
         write_json(folder / "run.json", content)
         (folder / "load.json").unlink()  # its content is part of run.json
-        return self._settle(name, block, experiment, folder, measured.records, gates)
+        what = "not steady, nothing injected" if injection.unsteady else "not driven as planned"
+        return self._settle(name, block, experiment, folder, measured.records, gates, what)
 
     def _settle(
         self,
@@ -135,6 +140,7 @@ class Disruptions:
         folder: Path,
         records: Records,
         gates: Sequence[Gate],
+        what: str,
     ) -> bool:
         """Keep a good run; set the whole block aside for one that failed a gate."""
         failed = [gate for gate in gates if not gate.passed]
@@ -144,13 +150,11 @@ class Disruptions:
             return True
         undone = self.store.fail(block, experiment, name, folder)
         last = self.store.attempts(block, experiment) == MOST_ATTEMPTS
-        self.progress.failed(name, failed, undone, len(self.builds) if last else 0)
+        self.progress.failed(name, failed, undone, len(self.builds) if last else 0, what)
         return False
 
-    def _steady(self, records: Records, told: dict[str, Any], planned_s: float) -> tuple[Gate, ...]:
-        injected = [event["at_s"] for event in told["events"] if event["what"] == "injected"]
+    def _steady(self, records: Records, fault_s: float, planned_s: float) -> tuple[Gate, ...]:
         slo = self.plan.choices.slo
-        fault_s = injected[0] if injected else planned_s
         return steady_gates(records, fault_s, planned_s, slo.quantile, slo.limit_s)
 
     def _load(self, block: int, experiment: str) -> Load:
@@ -164,6 +168,11 @@ class Disruptions:
             texts=self.texts_file,
             resend=False,
         )
+
+
+def _injected_s(told: Mapping[str, Any], planned_s: float) -> float:
+    injected = [event["at_s"] for event in told["events"] if event["what"] == "injected"]
+    return injected[0] if injected else planned_s
 
 
 def _join(folder: Path, records: Records, served: Mapping[int, str]) -> None:

@@ -65,14 +65,21 @@ class Progress:
         shown = f"{told}, {shown}" if told else shown
         self._say(f"{name}: {shown} [{self.done}/{self.total}{left}]")
 
-    def failed(self, name: str, gates: Sequence[Gate], undone: int, given_up: int) -> None:
+    def failed(
+        self,
+        name: str,
+        gates: Sequence[Gate],
+        undone: int,
+        given_up: int,
+        what: str = "not driven as planned",
+    ) -> None:
         """A run failed its gates: `undone` finished runs no longer count.
 
-        `given_up` runs will not be tried again.
+        `given_up` runs will not be tried again; `what` sums the gates up.
         """
         why = "; ".join(map(_reason, gates))
         then = "given up" if given_up else "the block is repeated"
-        self._say(f"{name}: not driven as planned ({why}); {then}")
+        self._say(f"{name}: {what} ({why}); {then}")
         self.done -= undone
         self.total -= given_up
         self.bar.update(self.task, completed=self.done, total=self.total)

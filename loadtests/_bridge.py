@@ -73,6 +73,7 @@ class Bridge:
             add_tab(web_ui, lambda: self._certificate)
         # Python's own handler would raise KeyboardInterrupt in any greenlet, a request's included.
         gevent.signal_handler(signal.SIGINT, self._interrupt)
+        gevent.signal_handler(signal.SIGUSR1, self._show)
 
     def start(self, **_: object) -> None:
         """A test begins: with what `check` prepared, or with what the UI's form says now."""
@@ -220,6 +221,11 @@ class Bridge:
             self._environment.web_ui.stop()
         elif not self._started:
             os._exit(self._exit_code)  # Locust is waiting for workers and would do so forever
+
+    def _show(self) -> None:
+        """Somebody wants to see the rows so far."""
+        if self._trial is not None and not self._trial.run.finished.is_set():
+            self._trial.show()
 
     def _refuse_bad_form(self) -> Response | None:
         """Answer the UI's start button with the user's mistake instead of starting."""

@@ -111,7 +111,8 @@ def save(path: Path, records: Records, facts: Mapping[str, Any]) -> None:
         facts_path.unlink(missing_ok=True)  # of an earlier run: it does not describe these rows
         write_records(path, records)
         write_text(facts_path, json.dumps(facts, indent=1, allow_nan=False) + "\n")
-        began_path_of(path).unlink(missing_ok=True)  # the facts say it now
+        for passing in (began_path_of(path), so_far_path_of(path)):
+            passing.unlink(missing_ok=True)  # the rows and the facts say it now
     except OSError as error:
         raise OptbuildError(f"cannot write {facts_path}: {error.strerror or error}") from error
 
@@ -125,6 +126,34 @@ def facts_path_of(path: Path) -> Path:
 def began_path_of(path: Path) -> Path:
     """Where the schedule's origin stands while the run goes on: CLOCK_MONOTONIC, in seconds."""
     return path.with_name("began")
+
+
+def so_far_path_of(path: Path) -> Path:
+    """Where the rows of what was planned so far go, each time the generator gets a SIGUSR1."""
+    return path.with_name("so-far.npz")
+
+
+def planned_by(records: Records, now_s: float) -> Records:
+    """A copy of the rows planned until then, which go on changing."""
+    n = int(np.searchsorted(records.planned_s, now_s, side="right"))
+    return Records(**{name: column[:n].copy() for name, column in vars(records).items()})
+
+
+def write_so_far(path: Path, rows: Records) -> None:
+    """Write rows that are to be read at once, in milliseconds; a reader never sees half a file.
+
+    Not as Parquet: its first use takes a second, in which requests would be sent late.
+    """
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **vars(rows))
+    partial.replace(path)
+
+
+def read_so_far(path: Path) -> Records:
+    """What `write_so_far` wrote."""
+    with np.load(path) as columns:
+        return Records(**columns)
 
 
 def summary(records: Records) -> str:

@@ -1,15 +1,26 @@
 """One test from the checked settings to the files it leaves."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Protocol
 
+from gevent import get_hub
 from gevent.event import Event
 
 from analysis.records import Records
 from loadtests._certificate import Certificate, certify
 from loadtests._certificate import summary as certified
-from loadtests._recorder import began_path_of, figures, save, summary
+from loadtests._recorder import (
+    began_path_of,
+    figures,
+    planned_by,
+    save,
+    so_far_path_of,
+    summary,
+    write_so_far,
+)
 from loadtests._scenario import Scenario, Settings
 from loadtests._schedule import Schedule
 from loadtests._texts import load_texts
@@ -62,6 +73,17 @@ class Trial:
         self.run.announce = self._announce
         self.certificate: Certificate | None = None  # until the run is over
         self._kept: Path | None = None
+        self._origin_s = math.nan
+
+    def show(self) -> None:
+        """Write the rows of what was planned so far, for whoever is about to inject a fault.
+
+        In a thread of its own: the requests do not wait for the disk.
+        """
+        records = self.settings.records
+        if records is not None and not math.isnan(self._origin_s):
+            rows = planned_by(self.run.records, perf_counter() - self._origin_s)
+            get_hub().threadpool.spawn(write_so_far, so_far_path_of(records), rows)
 
     def save(self, path: Path | None) -> None:
         """Certify the run; write the record and load.json, unless there is no path. Once."""
@@ -83,6 +105,7 @@ class Trial:
 
     def _announce(self, origin_s: float) -> None:
         """Let whoever injects a fault know when the schedule begins, while it is played."""
+        self._origin_s = origin_s
         if self.settings.records is not None:
             began_path_of(self.settings.records).write_text(f"{origin_s!r}\n", encoding="ascii")
 

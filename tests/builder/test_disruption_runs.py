@@ -1,5 +1,6 @@
 """Real servers that are killed under a real load, and the ledger of it."""
 
+import io
 import json
 import os
 import signal
@@ -95,9 +96,11 @@ def any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disruption_runs, "steady_gates", lambda *arguments: ())
 
 
-def run(directory: Path, chosen: Plan, serve: Serve = fleet) -> None:
+def run(
+    directory: Path, chosen: Plan, serve: Serve = fleet, console: Console | None = None
+) -> None:
     directory.mkdir(exist_ok=True)
-    with Progress(Console(quiet=True), chosen.runs(), 1.0) as progress:
+    with Progress(console or Console(quiet=True), chosen.runs(), 1.0) as progress:
         made = builds(chosen.choices.specs)
         Disruptions(chosen, made, TEXTS, directory, progress, serve).run()
 
@@ -153,16 +156,23 @@ def test_what_is_in_flight_on_a_replica_that_is_killed_is_lost_and_told_apart(
     assert {row["outcome"] for row in had if row["lost"]} <= {"reset"}
 
 
-def test_a_run_that_is_not_steady_before_the_fault_is_invalid_with_the_reason(
+def test_nothing_is_injected_into_a_run_that_is_not_steady_and_it_is_invalid_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disruption_runs, "MOST_ATTEMPTS", 1)
-    run(tmp_path, plan("pod-kill", specs=("onnx",), slo=Slo("p95", 0.001), duration_s=2.0))
+    said = io.StringIO()
+    chosen = plan("pod-kill", specs=("onnx",), slo=Slo("p95", 0.1), duration_s=5.0)
+    run(tmp_path, chosen, console=Console(file=said, width=300))
     kept = sorted(path.name for path in (tmp_path / "invalid").iterdir())
     assert kept == ["b001-pod-kill-onnx-attempt1"]
-    content = json.loads((tmp_path / "invalid" / kept[0] / "run.json").read_text())
-    failed = [gate["name"] for gate in content["gates"] if not gate["passed"]]
-    assert "steady p95" in failed
+    (folder,) = (tmp_path / "invalid").iterdir()
+    content = json.loads((folder / "run.json").read_text())
+    failed = {gate["name"]: gate["value"] for gate in content["gates"] if not gate["passed"]}
+    assert failed["steady p95"] > SERVICE_S
+    told = json.loads((folder / "timeline.json").read_text())["events"]
+    assert {event["what"] for event in told} == {"created", "ready"}
+    assert "so-far.npz" not in {path.name for path in folder.iterdir()}
+    assert "b001-pod-kill-onnx: not steady, nothing injected (steady p95 0.1" in said.getvalue()
 
 
 def test_a_fault_that_cannot_be_done_ends_everything_in_order(tmp_path: Path) -> None:

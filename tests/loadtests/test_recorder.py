@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 
 from analysis.records import OK, TIMEOUT, read_records
-from loadtests._recorder import Recorder, facts_path_of, figures, save, summary, unused
+from loadtests._recorder import (
+    Recorder,
+    facts_path_of,
+    figures,
+    planned_by,
+    read_so_far,
+    save,
+    so_far_path_of,
+    summary,
+    unused,
+    write_so_far,
+)
 from loadtests._schedule import renewal
 from variants._errors import OptbuildError
 
@@ -76,3 +87,19 @@ def test_a_second_test_gets_a_name_of_its_own() -> None:
     assert unused(first, set()) == first
     assert unused(first, {first}) == second
     assert unused(first, {first, second}) == third
+
+
+def test_the_rows_so_far_are_shown_and_gone_with_the_end(tmp_path: Path) -> None:
+    columns = recorder()
+    columns.sent(0, 0.1)
+    columns.done(0, 0.2, 200, OK)
+    records = columns.records()
+    path = so_far_path_of(tmp_path / "records.parquet")
+    write_so_far(path, planned_by(records, float(records.planned_s[2])))
+    columns.done(1, 0.3, 200, OK)  # too late to be seen
+    shown = read_so_far(path)
+    assert len(shown) == 3
+    assert shown.outcomes["ok"] == 1
+    assert shown.done_s[0] == 0.2
+    save(tmp_path / "records.parquet", records, {})
+    assert {found.name for found in tmp_path.iterdir()} == {"records.parquet", "load.json"}
