@@ -10,6 +10,7 @@ from deploy.disruptable import NotSettled, ReplicaEvent, What
 from deploy.inside import FILL, UNBURN, burning, detached
 from deploy.k3s import K3sTarget
 from deploy.manifests.release import Release, selector
+from deploy.manifests.render import GRACE_S
 from deploy.pod_exec import run
 from deploy.pods import PodTimes
 from deploy.rollout import Patience, Say
@@ -31,7 +32,7 @@ class K3sFleet(K3sTarget):
     """Pods that are deleted, rolled, scaled and drained; their times are on CLOCK_MONOTONIC.
 
     A time is that at which the cluster's message arrives, some milliseconds after the fact; that
-    of a kill is the moment before it is ordered.
+    of a kill is the moment before it is ordered, and it is over when the pod is gone.
     """
 
     def __init__(
@@ -83,15 +84,19 @@ class K3sFleet(K3sTarget):
         return {}
 
     def delete(self, replica: str, grace_s: float | None) -> None:
-        """Delete a pod, as `kubectl delete pod`; return when it is gone."""
+        """Delete a pod, as `kubectl delete pod`; return when it is gone.
+
+        At once is a second, as with `--now`: the least that a kubelet is told of. With 0 the API
+        forgets the pod, while its container may go on for the pod's own grace, seen by nobody.
+        """
         if grace_s == 0:
             self._kills.append(ReplicaEvent(time.monotonic(), replica, "killed", "grace of 0 s"))
-        self.delete_pod(replica, None if grace_s is None else math.ceil(grace_s))
+        self.delete_pod(replica, None if grace_s is None else max(1, math.ceil(grace_s)))
 
         def gone(pods: tuple[PodTimes, ...]) -> bool:
             return any(pod.name == replica and pod.gone_s is not None for pod in pods)
 
-        if not self.watch.wait_for(gone, (grace_s or 0.0) + GONE_WITHIN_S):
+        if not self.watch.wait_for(gone, (GRACE_S if grace_s is None else grace_s) + GONE_WITHIN_S):
             raise OptbuildError(f"pod '{replica}' does not go: look at kubectl describe pod", 1)
 
     def roll(self) -> None:

@@ -51,7 +51,8 @@ class Disruption:
     `inject` does it to a target that offers `needs` (a protocol of deploy/disruptable.py), and
     returns when it is over; each thing it does it tells first. `undo` takes back what of it can
     be taken back, is harmless when there is nothing to take back, and is always called.
-    `targets` are those that offer `needs`. Parameters are seconds, with their defaults.
+    `targets` are those that offer `needs`. Parameters are seconds, with their defaults; those of
+    `optional` are missing from the values unless they are given.
     """
 
     summary: str
@@ -61,6 +62,7 @@ class Disruption:
     targets: tuple[str, ...]
     goal: Callable[[Values], Goal]
     parameters: Values
+    optional: tuple[str, ...] = ()
     help: str = ""  # of the parameters
 
 
@@ -95,7 +97,7 @@ class Experiment:
     def spec(self) -> str:
         """The name, and each value that is not the default."""
         defaults = self.disruption.parameters
-        given = [f"{key}={v:g}" for key, v in self.values.items() if v != defaults[key]]
+        given = [f"{key}={v:g}" for key, v in self.values.items() if v != defaults.get(key)]
         return self.name + (f":{','.join(given)}" if given else "")
 
     @property
@@ -113,8 +115,9 @@ def parse(text: str) -> Experiment:
     values = dict(disruptions()[name].parameters)
     for item in filter(None, rest.split(",")):
         key, _, value = item.partition("=")
-        if key not in values:
-            known = ", ".join(values) or "none"
+        names = (*disruptions()[name].parameters, *disruptions()[name].optional)
+        if key not in names:
+            known = ", ".join(names) or "none"
             raise OptbuildError(f"'{name}' has no parameter '{key}': known are {known}")
         if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?s?", value, re.ASCII):
             raise OptbuildError(f"'{key}' of '{name}' takes seconds such as 5 or 0.5s: '{value}'")

@@ -1,4 +1,4 @@
-"""A replica is deleted, as `kubectl delete pod` does: with grace, or with `grace=0` at once."""
+"""A replica is deleted, as `kubectl delete pod` does: with its own grace, another, or at once."""
 
 from deploy.disruptable import CanDelete
 from deploy.disruptions._disruption import TARGETS, Disruption, Goal, Scene, Values, nothing
@@ -7,14 +7,15 @@ from deploy.disruptions._disruption import TARGETS, Disruption, Goal, Scene, Val
 def inject(target: CanDelete, scene: Scene) -> None:
     """Delete a random replica; the target puts another in its place."""
     replica = scene.victim(target)
-    grace_s = scene.values["grace"]
-    scene.tell(f"deleted with {grace_s:g} s of grace", replica)
+    grace_s = scene.values.get("grace")
+    grace = "its own" if grace_s is None else f"{grace_s:g} s of"
+    scene.tell(f"deleted with {grace} grace", replica)
     target.delete(replica, grace_s)
 
 
 def goal(values: Values) -> Goal:
     """With grace a replica can finish what it began."""
-    return "none lost" if values["grace"] else "only those in flight"
+    return "only those in flight" if values.get("grace") == 0 else "none lost"
 
 
 DISRUPTION = Disruption(
@@ -24,6 +25,7 @@ DISRUPTION = Disruption(
     undo=nothing,
     targets=TARGETS,
     goal=goal,
-    parameters={"grace": 30.0},
-    help="grace: seconds until it is killed",
+    parameters={},
+    optional=("grace",),
+    help="grace: seconds until it is killed; left out, those that it was deployed with",
 )

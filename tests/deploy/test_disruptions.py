@@ -40,7 +40,8 @@ def injection(text: str, target: Diary, wait: Any = lambda seconds: None) -> Inj
 @pytest.mark.parametrize(
     ("text", "done"),
     [
-        ("pod-kill", ["delete r1 30.0"]),
+        ("pod-kill", ["delete r1 None"]),
+        ("pod-kill:grace=30", ["delete r1 30.0"]),
         ("pod-kill:grace=0", ["delete r1 0.0"]),
         ("container-kill", ["kill r1"]),
         ("rolling-update", ["roll"]),
@@ -148,7 +149,7 @@ def test_the_methods_of_a_protocol_are_found() -> None:
     ("text", "spec", "goal"),
     [
         ("pod-kill", "pod-kill", "none lost"),
-        ("pod_kill:grace=30", "pod-kill", "none lost"),
+        ("pod_kill:grace=30", "pod-kill:grace=30", "none lost"),
         ("pod-kill:grace=0", "pod-kill:grace=0", "only those in flight"),
         ("cpu-stress:for=2.5s", "cpu-stress:for=2.5", "no goal"),
         ("rolling-update", "rolling-update", "none lost"),

@@ -68,6 +68,8 @@ def test_the_ledger_is_joined_with_the_pods_times(
         Disruptions(plan, [build], texts, tmp_path, progress, serve).run()
     (run,) = load_disrupted(tmp_path).of("rolling-update", SPEC)
     assert run.impact.lost == 0
+    assert not run.impact.replicas_known  # a Service does not tell
+    assert (run.path / "joined.parquet").exists()
     assert run.impact.ready is None  # a rolling update never has fewer than wanted
     assert len({line.replica for line in run.timeline.lifelines(4.0)}) == 4
     terminated = [e.at_s for e in run.timeline.events if e.what == "terminating"]

@@ -57,6 +57,26 @@ def test_without_grace_the_kill_stands_in_the_timeline_before_the_death(fleet: K
         assert told(fleet, victim)[-3:] == ["killed", "terminating", "gone"]
 
 
+@pytest.mark.parametrize(
+    ("text", "sent_s"), [("pod-kill", None), ("pod-kill:grace=0.5", 1), ("pod-kill:grace=0", 1)]
+)
+def test_a_pod_keeps_its_own_grace_unless_another_is_asked_for(
+    fleet: K3sFleet, monkeypatch: pytest.MonkeyPatch, text: str, sent_s: int | None
+) -> None:
+    sent: list[int | None] = []
+    delete = fleet.cluster.delete
+
+    def listen(kind: str, name: str, grace_s: int | None = None) -> bool:
+        if kind == "Pod":
+            sent.append(grace_s)
+        return delete(kind, name, grace_s)
+
+    with fleet:
+        monkeypatch.setattr(fleet.cluster, "delete", listen)
+        disturb(fleet, text)
+    assert sent == [sent_s]
+
+
 def test_a_rolling_update_replaces_every_pod(fleet: K3sFleet) -> None:
     with fleet:
         before = set(fleet.replicas())
