@@ -140,6 +140,19 @@ class CanCut(Disruptable, Protocol):
 
 
 @runtime_checkable
+class CanSlow(Disruptable, Protocol):
+    """The network between clients and a replica can be slowed down."""
+
+    def slow(self, replica: str, by_s: float) -> None:
+        """From now on each request to it takes so much longer on its way."""
+        ...
+
+    def unslow(self) -> None:
+        """End that; harmless if nothing is slowed."""
+        ...
+
+
+@runtime_checkable
 class CanDrain(Disruptable, Protocol):
     """A node can be emptied and closed."""
 

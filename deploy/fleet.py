@@ -30,8 +30,8 @@ GRACE_S = 30.0  # Kubernetes' default
 class Fleet:
     """`count` replicas behind one URL; a context manager, ready on entering, gone on leaving.
 
-    It can delete, kill, roll, scale and cut (deploy/disruptable.py). `make` gives a replica of
-    the name that it is given.
+    It can delete, kill, roll, scale, cut and slow (deploy/disruptable.py). `make` gives a replica
+    of the name that it is given.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Fleet:
         self._created = 0
         self._surge = 0  # replicas beyond those wanted, during a rolling update
         self._cut: set[str] = set()
+        self._slow: dict[str, float] = {}  # seconds that a request to it takes longer
         self._events: list[ReplicaEvent] = []
         self._stopping = threading.Event()
 
@@ -139,6 +140,16 @@ class Fleet:
         self._cut.clear()
         self._publish()
 
+    def slow(self, replica: str, by_s: float) -> None:
+        """The front keeps each request to this replica for so long before it passes it on."""
+        self._slow[replica] = by_s
+        self._publish()
+
+    def unslow(self) -> None:
+        """End that."""
+        self._slow.clear()
+        self._publish()
+
     def _keep(self) -> None:
         """The control loop: as many members as wanted, the dead ones started again."""
         while not self._stopping.is_set():
@@ -202,7 +213,7 @@ class Fleet:
         with self._publishing:  # or an older state could be the last to arrive
             ready = {one.name: one.port for one in self._present() if one.state == "ready"}
             if not self._stopping.is_set():
-                self._front.send_to(ready, self._cut & set(ready))
+                self._front.send_to(ready, self._cut & set(ready), self._slow)
 
     def _tell(self, replica: str, what: What, detail: str) -> None:
         with self._telling:

@@ -38,12 +38,19 @@ class Front:
         """Base URL."""
         return f"http://127.0.0.1:{self._port}"
 
-    def send_to(self, ready: Mapping[str, int], cut: Collection[str] = ()) -> None:
+    def send_to(
+        self,
+        ready: Mapping[str, int],
+        cut: Collection[str] = (),
+        slow: Mapping[str, float] | None = None,
+    ) -> None:
         """From now on requests go to these replicas (name, port on the loopback) in turn.
 
-        Nothing passes to and from those in `cut`. Returns when that is so.
+        Nothing passes to and from those in `cut`; requests to those in `slow` are kept for so many
+        seconds first. Returns when that is so.
         """
-        news = json.dumps({"ready": dict(ready), "cut": sorted(cut)}, sort_keys=True)
+        state = {"ready": dict(ready), "cut": sorted(cut), "slow": dict(slow or {})}
+        news = json.dumps(state, sort_keys=True)
         with self._lock:
             if news == self._last:
                 return

@@ -7,7 +7,8 @@ answer is complete, the client's is reset, as it would be without a front.
 
 FILE gets a line for each request that bears a number (X-Request-ID): the number, and the replica
 that it goes to. Prints its port; then each line on stdin is the state of things as JSON, and is
-answered by a line: `{"ready": {name: port}, "cut": [names]}`. Ends when stdin does.
+answered by a line: `{"ready": {name: port}, "cut": [names], "slow": {name: seconds}}`. Ends when
+stdin does.
 """
 
 import asyncio
@@ -37,10 +38,11 @@ class State:
     ready: dict[str, int] = field(default_factory=dict)
     turn: int = 0
     flows: dict[str, asyncio.Event] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)
 
-    def update(self, ready: dict[str, int], cut: list[str]) -> None:
+    def update(self, ready: dict[str, int], cut: list[str], slow: dict[str, float]) -> None:
         """Take over a new state; what is under way goes on."""
-        self.ready = ready
+        self.ready, self.slow = ready, slow
         for name in {*ready, *self.flows}:
             flow = self.flows.setdefault(name, asyncio.Event())
             flow.clear() if name in cut else flow.set()
@@ -82,6 +84,7 @@ async def _answer(state: State, head: bytes, body: bytes) -> bytes | None:
     if (number := _NUMBER.search(head)) is not None:
         state.ledger.write(f"{int(number[1])} {name}\n")
     try:
+        await asyncio.sleep(state.slow.get(name, 0.0))
         answer = await _exchange(state.flows[name], port, head, body)
     except OSError:
         return None
@@ -137,7 +140,7 @@ async def _serve(state: State) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
     while line := await stdin.readline():
         news = json.loads(line)
-        state.update(news["ready"], news["cut"])
+        state.update(news["ready"], news["cut"], news["slow"])
         print("ok", flush=True)
 
 

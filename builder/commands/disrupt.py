@@ -23,7 +23,7 @@ from builder.within import Within
     required=True,
     metavar="E",
     help="pod-kill, pod-kill:grace=0, container-kill, rolling-update, scale-down-up, cpu-stress, "
-    "memory-limit, network-partition, node-drain; may be repeated.",
+    "memory-limit, network-partition, delay:ms=200, node-drain; may be repeated.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option(

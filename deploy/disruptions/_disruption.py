@@ -51,8 +51,8 @@ class Disruption:
     `inject` does it to a target that offers `needs` (a protocol of deploy/disruptable.py), and
     returns when it is over; each thing it does it tells first. `undo` takes back what of it can
     be taken back, is harmless when there is nothing to take back, and is always called.
-    `targets` are those that offer `needs`. Parameters are seconds, with their defaults; those of
-    `optional` are missing from the values unless they are given.
+    `targets` are those that offer `needs`. Parameters are seconds (`ms`: milliseconds), with their
+    defaults; those of `optional` are missing from the values unless they are given.
     """
 
     summary: str
@@ -119,6 +119,8 @@ def parse(text: str) -> Experiment:
         if key not in names:
             known = ", ".join(names) or "none"
             raise OptbuildError(f"'{name}' has no parameter '{key}': known are {known}")
+        if key == "ms" and not re.fullmatch(r"\d{1,5}", value, re.ASCII):
+            raise OptbuildError(f"'ms' of '{name}' takes milliseconds such as 200: '{value}'")
         if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?s?", value, re.ASCII):
             raise OptbuildError(f"'{key}' of '{name}' takes seconds such as 5 or 0.5s: '{value}'")
         values[key] = float(value.removesuffix("s"))

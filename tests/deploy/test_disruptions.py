@@ -50,6 +50,7 @@ def injection(text: str, target: Diary, wait: Any = lambda seconds: None) -> Inj
         ("memory-limit", ["exhaust_memory r1", "restore_memory"]),
         ("network-partition:for=1.5s", ["cut r1", "mend"]),
         ("node-drain", ["drain r1", *["drain_on"] * 4, "uncordon"]),
+        ("delay:ms=50", ["slow r1 0.05", "unslow"]),
     ],
 )
 def test_what_it_does(text: str, done: list[str]) -> None:
@@ -64,7 +65,7 @@ def test_what_it_does(text: str, done: list[str]) -> None:
 
 
 def test_every_disruption_is_in_the_table_above() -> None:
-    assert len(EXPERIMENTS) == 8
+    assert len(EXPERIMENTS) == 9
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, OptbuildError])
@@ -74,6 +75,7 @@ def test_every_disruption_is_in_the_table_above() -> None:
         ("scale-down-up", "scale_back"),
         ("cpu-stress", "unstress"),
         ("network-partition", "mend"),
+        ("delay", "unslow"),
         ("node-drain", "uncordon"),
     ],
 )
@@ -167,6 +169,7 @@ def test_names(text: str, spec: str, goal: str) -> None:
         ("pod-kil", "known are container-kill, cpu-stress"),
         ("", "unknown experiment ''"),
         ("pod-kill:for=1", "no parameter 'for': known are grace"),
+        ("delay:ms=200s", "takes milliseconds such as 200"),
         ("rolling-update:x=1", "known are none"),
         ("pod-kill:grace=-1", "takes seconds"),
         ("pod-kill:grace=nan", "takes seconds"),

@@ -151,6 +151,20 @@ def test_what_is_cut_off_waits_and_then_arrives(tmp_path: Path) -> None:
         assert answers == [200]
 
 
+def test_requests_to_a_slow_replica_take_longer_by_so_much(tmp_path: Path) -> None:
+    def took_s() -> float:
+        begin_s = time.monotonic()
+        assert ask(fleet.url)[0] == 200
+        return time.monotonic() - begin_s
+
+    with fake_fleet(tmp_path, 2) as fleet:
+        fleet.slow("r1", 0.6)
+        quick_s, slow_s = sorted([took_s(), took_s()])
+        assert quick_s < 0.5 < 0.6 <= slow_s
+        fleet.unslow()
+        assert max(took_s(), took_s()) < 0.5
+
+
 def test_a_replica_that_never_gets_ready_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     from fleets import fake_process
 
