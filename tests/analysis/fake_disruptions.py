@@ -11,7 +11,7 @@ from typing import Any
 import fake_runs
 import numpy as np
 
-from analysis.records import OK, UNAVAILABLE, WRONG, Records, write_records
+from analysis.records import OK, RESET, UNAVAILABLE, Records, write_records
 
 SPECS = ("onnx", "onnx+replicas=2", "onnx+replicas=3")
 GOALS = {"pod-kill": "none lost", "pod-kill:grace=0": "only those in flight"}
@@ -54,7 +54,7 @@ def _run(
     done_s = planned_s + latency_s
     if "grace=0" in experiment:
         cut = (planned_s < fault_s) & (done_s > fault_s)
-        outcome[cut] = WRONG
+        outcome[cut] = RESET
         done_s[cut] = fault_s + 0.002
     records = Records(
         index=np.arange(n, dtype=np.int32),

@@ -10,6 +10,7 @@ from typing import Any
 import fake_disruptions
 import pytest
 
+from analysis import disruption_page
 from analysis.disruption_compare import contrasts
 from analysis.disruption_page import write_disruptions
 from analysis.disruption_runs import DisruptedRuns, load_disrupted
@@ -85,6 +86,13 @@ def test_a_target_that_did_not_get_over_it_is_in_the_headline(small: Path) -> No
     assert "(not over in 1/2: not rolled within 180 s)" in page
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take seconds, and say nothing about words."""
+    monkeypatch.setattr(disruption_page, "_drawings", lambda shown: ())
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_requests_that_were_sent_twice_are_told_of_where_losses_are(small: Path) -> None:
     def repeat(run: dict[str, Any]) -> None:
         run["generator"]["repeats"] = 2
@@ -100,6 +108,7 @@ def test_requests_that_were_sent_twice_are_told_of_where_losses_are(small: Path)
     assert {run["repeats"] for run in json.loads(paths.json.read_text())["runs"]} == {0, 2}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("target", ["local", "docker", "k3s"])
 def test_the_page_does_not_promise_of_a_cluster_what_a_stand_in_did(
     tmp_path: Path, target: str

@@ -58,23 +58,23 @@ def test_without_grace_the_kill_stands_in_the_timeline_before_the_death(fleet: K
 
 
 @pytest.mark.parametrize(
-    ("text", "sent_s"), [("pod-kill", None), ("pod-kill:grace=0.5", 1), ("pod-kill:grace=0", 1)]
+    ("asked_s", "sent_s", "least_s"), [(None, None, 47), (0.5, 1, 1), (0, 1, 1)]
 )
 def test_a_pod_keeps_its_own_grace_unless_another_is_asked_for(
-    fleet: K3sFleet, monkeypatch: pytest.MonkeyPatch, text: str, sent_s: int | None
+    fleet: K3sFleet,
+    monkeypatch: pytest.MonkeyPatch,
+    asked_s: float | None,
+    sent_s: int | None,
+    least_s: float,
 ) -> None:
     sent: list[int | None] = []
-    delete = fleet.cluster.delete
-
-    def listen(kind: str, name: str, grace_s: int | None = None) -> bool:
-        if kind == "Pod":
-            sent.append(grace_s)
-        return delete(kind, name, grace_s)
-
-    with fleet:
-        monkeypatch.setattr(fleet.cluster, "delete", listen)
-        disturb(fleet, text)
+    waited_s: list[float] = []
+    monkeypatch.setattr(fleet, "delete_pod", lambda name, grace_s: sent.append(grace_s))
+    monkeypatch.setattr(fleet.watch, "wait_for", lambda met, s: waited_s.append(s) or True)
+    fleet.delete("pod-1", asked_s)
     assert sent == [sent_s]
+    assert waited_s[0] > least_s
+    assert [event.what for event in fleet.timeline()] == (["killed"] if asked_s == 0 else [])
 
 
 def test_a_rolling_update_replaces_every_pod(fleet: K3sFleet) -> None:
