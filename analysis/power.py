@@ -76,15 +76,18 @@ def blocks_to_detect(
     return next(n for n in range(blocks_needed(family), MOST_BLOCKS + 1) if finds(n))
 
 
-def simulated_noise_sd(rng: np.random.Generator, queue: Queue, q: float = 0.95) -> float:
+def simulated_noise_sd(
+    rng: np.random.Generator, queue: Queue, q: float = 0.95, schedules: Floats | None = None
+) -> float:
     """Spread of the paired log ratio of quantile `q` between two equal variants.
 
     Half the width of the central 68%, a standard deviation if the ratios are normal: their rare
     large values weigh little in ranks and signs. A run of more than MOST_REQUESTS is simulated with
-    that many: somewhat too noisy.
+    that many: somewhat too noisy. `schedules`, shape (SIMULATED_RUNS, n), as in `log_quantiles`;
+    those are of so many requests already.
     """
     shorter = Queue(**{**vars(queue), "requests": min(queue.requests, MOST_REQUESTS)})
-    logs = log_quantiles(rng, shorter, SIMULATED_RUNS, 1, (1.0, 1.0), q)
+    logs = log_quantiles(rng, shorter, SIMULATED_RUNS, 1, (1.0, 1.0), q, schedules)
     return float(np.quantile(np.abs(logs[:, 0, 0] - logs[:, 0, 1]), CENTRAL))
 
 

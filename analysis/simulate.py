@@ -1,8 +1,8 @@
 """A served model as a queue: what a run of a given length would measure, many runs at a time.
 
 Used to validate the statistics (`analysis.validation`) and to foresee the noise of a plan
-(`analysis.power`). Arrivals are the stationary renewal process of the scenarios (gamma gaps,
-Cox, *Renewal Theory*, 1962, section 5.4), service times are lognormal, the discipline is first
+(`analysis.power`). Arrivals are a stationary renewal process (gamma gaps, Cox, *Renewal Theory*,
+1962, section 5.4) or schedules that are given, service times are lognormal, the discipline is first
 come first served. All variants of a block replay the same arrivals with service times of their
 own. Beside that luck, servers differ from start to start: each run has a speed of its own.
 
@@ -48,23 +48,32 @@ def log_quantiles(
     blocks: int,
     speeds: Sequence[float],
     q: float = 0.95,
+    schedules: Floats | None = None,
 ) -> Floats:
     """The log of each run's latency quantile, shape (experiments, blocks, len(speeds)).
 
-    `speeds` has one entry per variant: 1.2 serves each request in 1/1.2 of the time.
+    `speeds` has one entry per variant: 1.2 serves each request in 1/1.2 of the time. `schedules`,
+    shape (experiments * blocks, n), are replayed if given: ascending times in lengths of a run,
+    1 or more where no request is left. The queue's `arrivals_cv` then says nothing.
     """
     runs = experiments * blocks
     chunk = max(1, int(LANES / (queue.requests + 1)))
-    found = [
-        _chunk(rng, queue, min(chunk, runs - start), speeds, q) for start in range(0, runs, chunk)
-    ]
+    found = []
+    for start in range(0, runs, chunk):
+        some = min(chunk, runs - start)
+        arrivals = (
+            arrival_times(rng, queue, some)
+            if schedules is None
+            else _none_empty(np.minimum(schedules[start : start + some], 1) * window(queue), queue)
+        )
+        found.append(_chunk(rng, queue, arrivals, speeds, q))
     return np.concatenate(found).reshape(experiments, blocks, len(speeds))
 
 
 def _chunk(
-    rng: np.random.Generator, queue: Queue, runs: int, speeds: Sequence[float], q: float
+    rng: np.random.Generator, queue: Queue, arrivals: Floats, speeds: Sequence[float], q: float
 ) -> Floats:
-    arrivals = arrival_times(rng, queue, runs)
+    runs = len(arrivals)
     sent = arrivals < window(queue)
     logs = np.empty((runs, len(speeds)))
     for at, speed in enumerate(speeds):
@@ -97,9 +106,13 @@ def arrival_times(rng: np.random.Generator, queue: Queue, runs: int) -> Floats:
         many = int(2 * spread) + 10
     arrivals = np.concatenate(parts, axis=1)
     last = int((arrivals < window(queue)).sum(axis=1).max())
-    # A window without an arrival is no run: its first one, a little late, stands for it.
+    return _none_empty(arrivals[:, : max(last, 1)], queue)
+
+
+def _none_empty(arrivals: Floats, queue: Queue) -> Floats:
+    """A window without an arrival is no run: its first one, a little late, stands for it."""
     arrivals[:, 0] = np.minimum(arrivals[:, 0], np.nextafter(window(queue), 0))
-    return arrivals[:, : max(last, 1)]
+    return arrivals
 
 
 def service_times(rng: np.random.Generator, cv: float, shape: tuple[int, ...]) -> Floats:

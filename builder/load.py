@@ -2,10 +2,15 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 import loadtests
 from deploy.child import Child
@@ -34,6 +39,26 @@ def scenarios() -> list[str]:
     """Names of the scenarios: every locustfile of `loadtests/`."""
     folder = Path(next(iter(loadtests.__path__)))
     return sorted(path.stem for path in folder.glob("[!_]*.py"))
+
+
+def draw(
+    loads: Mapping[str, tuple[float, float]], schedules: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """So many schedules of each scenario at (requests/s, seconds), without sending anything.
+
+    Arrays of shape (schedules, n): times as shares of the duration, infinite where none is left.
+    Raises OptbuildError if a scenario cannot be drawn.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "arrivals.npz"
+        words = [f"{name}:{rate_rps!r}:{time_s!r}" for name, (rate_rps, time_s) in loads.items()]
+        command = [sys.executable, "-m", "loadtests._arrivals", str(file), str(schedules), *words]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+            raise OptbuildError(f"the arrivals of {', '.join(loads)} cannot be drawn: {last}")
+        with np.load(file) as found:
+            return {name: found[name] for name in loads}
 
 
 def run_load(

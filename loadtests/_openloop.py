@@ -18,6 +18,11 @@ from loadtests._scenario import Scenario
 _scenarios: list[Scenario] = []
 
 
+def opened_last() -> Scenario:
+    """The scenario of the locustfile that was imported last."""
+    return _scenarios[-1]
+
+
 def open_loop(scenario: Scenario) -> type[User]:
     """The Locust user that plays `scenario`; give it a name in the locustfile."""
     _scenarios.append(scenario)

@@ -119,3 +119,12 @@ def test_equal_seeds_give_equal_experiments() -> None:
         for _ in range(2)
     )
     assert np.array_equal(one, other)
+
+
+def test_given_schedules_are_replayed() -> None:
+    """Two requests at once, then one: the second waits for the first."""
+    queue = Queue(0.5, requests=3, service_cv=0.0, start_sd=0.0)
+    schedules = np.array([[0.1, 0.1, 0.9], [0.2, np.inf, np.inf], [np.inf] * 3])
+    rng = np.random.default_rng(9)
+    logs = log_quantiles(rng, queue, 1, 3, (1.0,), q=1.0, schedules=schedules)
+    assert np.exp(logs[0, :, 0]) == pytest.approx([2.0, 1.0, 1.0])
