@@ -46,6 +46,7 @@ def measure_aa(options: Options) -> tuple[Aa, bool]:
         duration_s=options.duration_s,
         rates_rps={one.scenario: one.rate for one in facts},
         noise=noise_of(findings),
+        target=here.name,
     )
     return aa, keep(aa, resolve(options.request.model).digest)
 

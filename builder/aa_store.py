@@ -26,6 +26,7 @@ class Aa:
     duration_s: float
     rates_rps: Mapping[str, float]  # for each scenario
     noise: tuple[Noise, ...]
+    target: str = "local"  # where the servers ran
 
     def p95(self, scenario: str) -> Noise | None:
         """The noise of p95 under a scenario, if the A/A had it."""

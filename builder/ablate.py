@@ -142,6 +142,14 @@ def describe(plan: Plan) -> list[str]:
         f"offered load: {offered}{capacity}",
         f"{at_most}{choices.blocks} blocks, about {_minutes(choices)} min{_foreseen(plan)}",
         *(
+            [
+                f"blocks chosen to detect {100 * choices.detect:g}% by the point estimate of the "
+                "noise, whatever its interval"
+            ]
+            if choices.detect is not None and plan.foresight is not None
+            else []
+        ),
+        *(
             [f"until every p95 interval is within {100 * choices.until_width:g}% of its middle"]
             if choices.until_width is not None
             else []
@@ -162,9 +170,10 @@ def describe(plan: Plan) -> list[str]:
 def _foreseen(plan: Plan) -> str:
     if plan.foresight is None:
         return ""
-    effects = plan.detectable()
-    noise = "" if None in effects.values() else f" (noise: {plan.foresight.source})"
-    return f", {in_words(effects)}{noise}"
+    family = family_of(plan.choices.chain)
+    words = in_words(plan.foresight, plan.choices.blocks, family, plan.margin)
+    noise = "" if None in plan.detectable().values() else f" (noise: {plan.foresight.source})"
+    return f", {words}{noise}"
 
 
 def _plan(
@@ -188,7 +197,7 @@ def _plan(
     foresight = None
     if options.foresee:
         aa = aa_store.last(choices.model_digest)
-        foresight = foresee(choices.scenarios, offered, choices.duration_s, capacity_rps, aa)
+        foresight = foresee(offered, choices.duration_s, capacity_rps, choices.target, aa)
     if choices.detect is not None and foresight is not None:
         margin = max(choices.margin, foresight.margin)
         family = family_of(choices.chain)

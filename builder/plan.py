@@ -90,8 +90,8 @@ class Plan:
     def digest(self) -> str:
         """Hex sha256 of the plan.
 
-        A choice that has its default takes no part, nor does a foresight that is not there: a plan
-        made before there was that choice keeps the digest that its finished runs have.
+        A choice that has its default takes no part, nor does what a foresight has not: a plan made
+        before there was that choice keeps the digest that its finished runs have.
         """
         content = asdict(self)
         for field in fields(Choices):
@@ -100,6 +100,8 @@ class Plan:
                 del content["choices"][field.name]
         if self.foresight is None:
             del content["foresight"]
+        elif not self.foresight.noise_interval:
+            del content["foresight"]["noise_interval"]
         return digests.of_json(content)
 
     @property
@@ -212,13 +214,20 @@ def load(directory: Path) -> Plan | None:
         foresight = content.pop("foresight", None)
         return Plan(
             choices=choices,
-            foresight=None if foresight is None else Foresight(**foresight),
+            foresight=None if foresight is None else _foresight(foresight),
             **{**content, "tags": tuple(content["tags"])},
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OptbuildError(f"{path} cannot be read ({error}): choose another --out") from error
+
+
+def _foresight(content: dict[str, Any]) -> Foresight:
+    intervals = content.pop("noise_interval", {})
+    return Foresight(
+        **content, noise_interval={name: (low, high) for name, (low, high) in intervals.items()}
+    )
 
 
 def require_same(asked: Choices, kept: Choices) -> None:

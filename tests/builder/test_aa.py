@@ -76,6 +76,7 @@ def test_an_aa_runs_both_arms_and_tells_their_noise(
     assert len({run["variant"]["digest"] for run in runs}) == 1
     assert {run["variant"]["spec"] for run in runs} == {"a", "b"}
     assert (found.spec, found.blocks, found.rates_rps) == ("onnx", 1, {"steady": 60.0})
+    assert found.target == "local"
     p95 = found.p95("steady")
     assert p95 is not None and p95.n == 1 and 0 < p95.sd < 10
     assert not kept and last(MODEL.digest) is None  # one block is too little to plan by

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def test_the_last_of_each_model_is_kept() -> None:
     assert last("other") is None
     newer = replace(AA, date="2026-12-01")
     assert keep(newer, "m") and last("m") == newer
+
+
+def test_an_aa_of_before_targets_were_kept_ran_on_this_machine(cache: Path) -> None:
+    keep(AA, "m")
+    (path,) = (cache / "aa").iterdir()
+    content = json.loads(path.read_text())
+    del content["target"]
+    path.write_text(json.dumps(content))
+    kept = last("m")
+    assert kept is not None and kept.target == "local"
 
 
 def test_another_machine_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

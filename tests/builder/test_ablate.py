@@ -44,6 +44,18 @@ def test_the_plan_tells_what_it_can_find_and_whence_it_knows() -> None:
     lines = describe(replace(PLAN, foresight=foresight))
     assert "8 blocks, about 8 min, detects 14% on p95 (noise: A/A of 2026-11-22)" in lines
     assert not any("margin" in line for line in lines)
+    measured = replace(foresight, noise_interval={"steady": (0.05, 0.15)})
+    (line,) = (one for one in describe(replace(PLAN, foresight=measured)) if "detects" in one)
+    assert "detects 14% (10 to 24%) on p95" in line
+
+
+def test_blocks_that_an_effect_chose_are_said_to_rest_on_the_point_estimate() -> None:
+    foresight = Foresight({"steady": 0.08}, "A/A of 2026-11-22", 0.0)
+    plan = replace(PLAN, choices=replace(CHOICES, detect=0.14), foresight=foresight)
+    assert (
+        "blocks chosen to detect 14% by the point estimate of the noise, whatever its interval"
+        in describe(plan)
+    )
 
 
 def test_too_few_blocks_are_said_before_they_are_run() -> None:
@@ -116,7 +128,8 @@ def test_the_blocks_are_chosen_for_the_effect_by_the_last_aa(options: Options) -
     plan = plan_of(options)
     effect = plan.detectable()["steady"]
     assert effect is not None and effect <= 0.2
-    assert plan.foresight == Foresight({"steady": 0.08}, "A/A of 2026-11-22", 0.055)
+    interval = {"steady": NOISE[0].sd_interval()}
+    assert plan.foresight == Foresight({"steady": 0.08}, "A/A of 2026-11-22", 0.055, interval)
     assert plan.margin == 0.055
     fewer = replace(plan, choices=replace(plan.choices, blocks=plan.choices.blocks - 1))
     assert plan.choices.blocks == 8 or (fewer.detectable()["steady"] or 9) > 0.2
@@ -149,6 +162,13 @@ def test_a_slow_model_gets_longer_runs_unless_a_length_was_asked_for(options: Op
 def test_a_model_too_slow_even_for_that_is_one_line(options: Options) -> None:
     with pytest.raises(OptbuildError, match="give --duration 500 or more"):
         plan_of(replace(options, blocks=3, detect=None, rate_rps=0.1, longer=True))
+
+
+def test_an_aa_at_another_rate_is_not_planned_by(options: Options) -> None:
+    assert keep(AA, MODEL.digest)
+    plan = plan_of(replace(options, rate_rps=45.0, blocks=8, detect=None))
+    assert plan.foresight is not None and plan.margin == 0.03
+    assert "had steady at 30/s, not 45/s" in plan.foresight.source
 
 
 def test_an_absurd_effect_is_one_line_and_leaves_no_plan(options: Options) -> None:

@@ -57,13 +57,27 @@ def test_a_foresight_survives_the_disk_and_is_part_of_the_plan(tmp_path: Path) -
     plan = replace(
         PLAN,
         choices=replace(CHOICES, detect=0.1, until_width=0.05),
-        foresight=Foresight({"steady": 0.08}, "A/A of 2026-11-22", 0.04),
+        foresight=Foresight({"steady": 0.08}, "A/A of 2026-11-22", 0.04, {"steady": (0.05, 0.15)}),
     )
     save(plan, tmp_path)
     assert load(tmp_path) == plan
     digests = {PLAN.digest, plan.digest, replace(plan, foresight=None).digest}
     assert len(digests) == 3
     assert (PLAN.margin, plan.margin) == (0.03, 0.04)
+
+
+def test_a_plan_of_before_noise_had_an_interval_keeps_its_digest(tmp_path: Path) -> None:
+    plan = replace(PLAN, foresight=Foresight({"steady": 0.08}, "A/A of 2026-11-22", 0.04))
+    save(plan, tmp_path)
+    content = json.loads((tmp_path / "plan.json").read_text())
+    del content["foresight"]["noise_interval"]
+    (tmp_path / "plan.json").write_text(json.dumps(content))
+    kept = load(tmp_path)
+    assert kept == plan
+    del content["format"]
+    for name in ("design", "detect", "until_width", "target"):
+        del content["choices"][name]
+    assert plan.digest == digests.of_json(content)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"format": 2}'])
