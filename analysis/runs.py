@@ -101,6 +101,11 @@ def load_runs(directory: Path) -> Runs:
 
 def read_facts(path: Path) -> RunFacts:
     """The facts of the run in folder `path`; OptbuildError naming the file where that fails."""
+    return parse_facts(read_fields(path))
+
+
+def read_fields(path: Path) -> Fields:
+    """The run.json of folder `path`; OptbuildError naming it if it is not there or no object."""
     file = path / "run.json"
     if not file.is_file():  # nor a folder, nor a pipe that would never end
         raise OptbuildError(f"{file}: missing; the run never finished, or this is no run")
@@ -112,7 +117,7 @@ def read_facts(path: Path) -> RunFacts:
         raise OptbuildError(f"{file}: cannot be read as JSON ({_one_line(error)})") from None
     if not isinstance(raw, dict):
         raise OptbuildError(f"{file}: holds no object; not a run of optbuild?")
-    return parse_facts(Fields(raw, file))
+    return Fields(raw, file)
 
 
 def _add(runs: dict[tuple[str, int, str], Run], path: Path, facts: RunFacts) -> None:

@@ -11,6 +11,7 @@ from analysis.disruption_ledger import join, write_ledger
 from analysis.fault_timeline import read_timeline
 from analysis.gates import Gate, check_run
 from analysis.records import Records
+from analysis.runs import read_fields
 from analysis.steady import loosened, steady_gates
 from builder.build import Build
 from builder.closed_loop import warm_up
@@ -35,11 +36,10 @@ Serve = Callable[[Build, Path], Any]
 class DisruptionStore(RunStore):
     """Runs named by block, experiment and variant."""
 
-    def _set_aside_if_failed(self, folder: Path) -> None:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        experiment = run["disruption"]["experiment"]
-        if run["attempt"] <= self.attempts(run["block"], experiment):
-            folder.rename(self.invalid / f"{folder.name}-attempt{run['attempt']}")
+    def _place(self, folder: Path) -> tuple[int, str, int]:
+        run = read_fields(folder)
+        experiment = run.child("disruption").text("experiment")
+        return run.integer("block"), experiment, run.integer("attempt")
 
 
 class Disruptions:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.gates import Gate, check_run
-from analysis.runs import load_runs
+from analysis.runs import load_runs, read_facts
 from analysis.sequential import WidthRule
 from builder.build import Build
 from builder.closed_loop import warm_up
@@ -79,6 +79,14 @@ def serve_locally(build: Build, log: Path) -> Target:
     return Server(build.path, log, background=True)
 
 
+class ReportedStore(RunStore):
+    """Runs that a report must be able to read: what it would leave out is not finished."""
+
+    def _place(self, folder: Path) -> tuple[int, str, int]:
+        facts = read_facts(folder)
+        return facts.block, facts.scenario, facts.attempt
+
+
 class Experiment:
     """Runs what is missing of a plan; can be killed and started again at any time."""
 
@@ -99,7 +107,7 @@ class Experiment:
         self.progress = progress
         self.serve = serve
         self.target_facts = target_facts
-        self.store = RunStore(directory)
+        self.store = ReportedStore(directory)
         self.machine = machine_facts()
         width = plan.choices.until_width
         self.width_rule = None if width is None else WidthRule(width)

@@ -1,10 +1,12 @@
 """Run directories on disk: finished ones, failed attempts, and which of them there are."""
 
-import json
 import os
 import re
 import shutil
 from pathlib import Path
+
+from analysis.runs import read_fields
+from variants._errors import OptbuildError
 
 RUNS, INVALID = "runs", "invalid"
 
@@ -22,13 +24,15 @@ class RunStore:
     """
 
     def __init__(self, directory: Path) -> None:
+        """Raises OptbuildError where a run of before says no longer which one it is."""
         self.runs = directory / RUNS
         self.invalid = directory / INVALID
         self.runs.mkdir(parents=True, exist_ok=True)
         for leftover in self.runs.glob(".partial-*"):  # of a killed process
             shutil.rmtree(leftover)
         for folder in sorted(self.runs.glob("b*")):
-            self._set_aside_if_failed(folder)
+            if folder.is_dir():
+                self._set_aside_if_failed(folder)
 
     def finished(self, name: str) -> bool:
         """Whether a run is complete."""
@@ -71,9 +75,19 @@ class RunStore:
 
     def _set_aside_if_failed(self, folder: Path) -> None:
         """What a kill in the middle of `fail` has left among the finished runs."""
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        if run["attempt"] <= self.attempts(run["block"], run["scenario"]):
-            folder.rename(self.invalid / f"{folder.name}-attempt{run['attempt']}")
+        try:
+            block, scenario, attempt = self._place(folder)
+        except OptbuildError as error:
+            raise OptbuildError(
+                f"{error}; move {folder.name} out of {self.runs} (its run is then made again)"
+            ) from None
+        if attempt <= self.attempts(block, scenario):
+            folder.rename(self.invalid / f"{folder.name}-attempt{attempt}")
+
+    def _place(self, folder: Path) -> tuple[int, str, int]:
+        """Block, scenario and attempt of a finished run."""
+        run = read_fields(folder)
+        return run.integer("block"), run.text("scenario"), run.integer("attempt")
 
 
 def _to_disk(folder: Path) -> None:

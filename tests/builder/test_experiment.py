@@ -24,6 +24,7 @@ from builder.progress import Progress
 from deploy.fake import FakeTarget
 from loadtests._texts import Texts
 from variants._design import Design, designed
+from variants._errors import OptbuildError
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +158,22 @@ def test_what_is_finished_is_not_run_again(tmp_path: Path, monkeypatch: pytest.M
     run(tmp_path, plan())
     assert len(seen) == 3
     assert victim.exists()
+
+
+def test_a_damaged_run_is_named_before_anything_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = gates(monkeypatch, [])
+    run(tmp_path, plan())
+    victim = tmp_path / "runs" / "b001-steady-onnx"
+    text = (victim / "run.json").read_text()
+    (victim / "run.json").write_text(text[:100])
+    with pytest.raises(OptbuildError, match=r"onnx/run\.json: cannot be read.*out of .*runs"):
+        run(tmp_path, plan())
+    assert len(seen) == 2
+    victim.rename(tmp_path / "elsewhere")
+    run(tmp_path, plan())
+    assert len(seen) == 3
 
 
 def test_an_experiment_that_is_narrow_enough_stops_and_stays_stopped(

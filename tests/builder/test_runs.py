@@ -1,7 +1,14 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import fake_runs
+import pytest
+
+from builder.disruption_runs import DisruptionStore
+from builder.experiment import ReportedStore
 from builder.runs import RunStore, run_id
+from variants._errors import OptbuildError
 
 
 def write(store: RunStore, name: str, attempt: int = 1) -> Path:
@@ -67,3 +74,59 @@ def test_a_kill_while_a_block_is_set_aside_is_made_good(tmp_path: Path) -> None:
     assert again.attempts(1, "steady") == 1
     again.finish("b001-steady-baseline", write(again, "b001-steady-baseline", attempt=2))
     assert "b001-steady-baseline" in names(RunStore(tmp_path).runs)
+
+
+def damage(text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "run.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (damage(""), "cannot be read as JSON"),
+        (damage('{"block": 1, "scen'), "cannot be read as JSON"),
+        (damage("[]"), "holds no object"),
+        (damage('{"block": 1, "scenario": "steady"}'), "is missing"),
+        (damage('{"block": 1, "scenario": "steady", "attempt": "x"}'), "attempt|format|disruption"),
+        (lambda folder: (folder / "run.json").unlink(), "missing; the run never finished"),
+    ],
+)
+@pytest.mark.parametrize("store", [RunStore, ReportedStore, DisruptionStore])
+def test_a_damaged_run_is_one_line_with_the_file_and_the_remedy(
+    tmp_path: Path, store: type[RunStore], change: Callable[[Path], object], said: str
+) -> None:
+    name = "b001-steady-onnx"
+    first = RunStore(tmp_path)
+    first.finish(name, write(first, name))
+    folder = first.runs / name
+    change(folder)
+    with pytest.raises(OptbuildError, match=said) as error:
+        store(tmp_path)
+    assert str(folder / "run.json") in str(error.value)
+    assert f"move {name} out of {first.runs}" in str(error.value)
+    assert "\n" not in str(error.value) and error.value.exit_code == 2
+    folder.rename(tmp_path / "away")
+    assert not store(tmp_path).finished(name)
+
+
+def test_a_file_among_the_runs_is_no_run(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    (store.runs / "but.txt").write_text("a note")
+    RunStore(tmp_path)
+
+
+def test_an_ablation_asks_for_all_that_a_report_reads(tmp_path: Path) -> None:
+    """Else a run without it counts as made, and every report leaves it out."""
+    settings = fake_runs.Experiment(
+        fake_runs.planted({"baseline": 1.0}),
+        specs=("baseline",),
+        scenarios=("steady",),
+        blocks=1,
+        duration_s=5.0,
+    )
+    fake_runs.write(tmp_path, settings)
+    assert ReportedStore(tmp_path).finished("b001-steady-baseline")
+    fake_runs.edit_json(tmp_path / "runs" / "b001-steady-baseline", lambda run: run.pop("rate"))
+    assert RunStore(tmp_path).finished("b001-steady-baseline")
+    with pytest.raises(OptbuildError, match=r"run\.json: the field rate is missing"):
+        ReportedStore(tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -267,6 +268,15 @@ def test_a_damaged_run_is_named_before_the_search_goes_on(
     assert again is not None
     assert len(again.points) == len(found.points) - 1
     assert [victim.name in problem for problem in again.problems] == [True]
+
+
+@pytest.mark.parametrize("text", ['{"format": 1, "blo', "{}"])
+def test_a_damaged_run_json_is_one_line_too(finished: Finished, tmp_path: Path, text: str) -> None:
+    shutil.copytree(finished.out, tmp_path, dirs_exist_ok=True)
+    victim = tmp_path / "sweep" / "runs" / finished.found.points[3].id
+    (victim / "run.json").write_text(text)
+    with pytest.raises(OptbuildError, match=rf"run\.json.*move {re.escape(victim.name)} out of"):
+        run(tmp_path, plan())
 
 
 def test_runs_of_another_search_are_not_taken_for_this_ones(
