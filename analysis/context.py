@@ -1,6 +1,6 @@
 """The facts around the numbers: machine, traffic, how sure, what was left out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -106,7 +106,9 @@ def warnings_of(material: Material, findings: Findings) -> tuple[str, ...]:
             notes.append(f"{scenario}: {len(blocks)} of {plan.blocks} planned blocks have runs")
     if left_out := left_out_note(findings):
         notes.append(f"blocks that lack one of the two variants: {left_out}")
-    if len({one.facts.machine for one in findings.summaries}) > 1:
+    machines = {one.facts.machine for one in findings.summaries}
+    known = {machine.host for machine in machines} - {None}  # older runs do not say
+    if len(known) > 1 or len({replace(machine, host=None) for machine in machines}) > 1:
         notes.append("the runs come from machines or library versions that differ")
     if len({one.facts.slo_limit_s for one in findings.summaries}) > 1:
         notes.append("the runs were judged by different SLO limits")

@@ -78,6 +78,7 @@ class Machine:
     kernel: str
     python: str
     libraries: tuple[tuple[str, str], ...]
+    host: str | None = None  # a hash of its id; None: unknown, or of before it was recorded
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class RunFacts:
     started_at: str
     certificate: Certificate | None = None
     server: ServerUse | None = None
+    target: str | None = None  # where the server ran: local, docker, k3s
+    texts_sha256: str | None = None
 
 
 def parse_facts(fields: Fields) -> RunFacts:
@@ -132,7 +135,7 @@ def parse_facts(fields: Fields) -> RunFacts:
     generator = fields.child("generator")
     covariates = fields.maybe_child("covariates") or Fields({}, fields.file)
     capacity = fields.maybe_child("capacity")
-    check = fields.maybe_child("check")
+    check, target = fields.maybe_child("check"), fields.maybe_child("target")
     return RunFacts(
         id=fields.text("id"),
         spec=variant.text("spec"),
@@ -170,6 +173,8 @@ def parse_facts(fields: Fields) -> RunFacts:
         started_at=fields.text("started_at"),
         certificate=parse_certificate(generator.maybe_child("certificate")),
         server=parse_server_use(fields.maybe_child("server")),
+        target=None if target is None else target.text("name"),
+        texts_sha256=fields.child("texts").maybe_text("sha256"),
     )
 
 
@@ -254,4 +259,5 @@ def _machine(fields: Fields) -> Machine:
         kernel=fields.text("kernel"),
         python=fields.text("python"),
         libraries=fields.pairs("libraries"),
+        host=fields.maybe_text("host"),
     )

@@ -1,5 +1,6 @@
 """Facts of the machine that a result depends on."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -8,6 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from builder.isa import RECORDED_FLAGS, cpu_flags
+
+MACHINE_ID = Path("/etc/machine-id")
 
 LIBRARIES = (
     "bentoml",
@@ -41,6 +44,7 @@ def machine_facts() -> dict[str, object]:
     """CPU, memory, kernel and library versions, as `run.json` records them."""
     flags = cpu_flags()
     return {
+        "host": host(),
         "cpu_model": _cpu_model(),
         "isa": [flag for flag in RECORDED_FLAGS if flag in flags],
         "cores": len(os.sched_getaffinity(0)),
@@ -49,6 +53,20 @@ def machine_facts() -> dict[str, object]:
         "python": platform.python_version(),
         "libraries": library_versions(LIBRARIES),
     }
+
+
+def host(file: Path = MACHINE_ID) -> str | None:
+    """Which machine this is, among others of its size; None where the system does not say.
+
+    A hash, since machine-id(5) asks for the id itself to be kept to the machine.
+    """
+    try:
+        machine_id = file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    if machine_id in ("", "uninitialized"):  # of an image that has not been started yet
+        return None
+    return hashlib.sha256(f"optbuild {machine_id}".encode()).hexdigest()[:16]
 
 
 def _cpu_model() -> str:
