@@ -7,8 +7,12 @@ hashes); otherwise whole runs are compared unpaired (`analysis._ranksum`), with 
 What a comparison can say depends on what differs. Where exactly one of variant, model and software
 (kernel, Python, libraries) differs, an effect is that one's, and there is a verdict. Where two of
 them differ, or the hardware does, their effects are confounded: no number of runs tells them apart,
-and the verdict is `inconclusive` whatever the interval says. Two directories always differ in their
-date; the interval covers the variation between runs, not that between days.
+and the verdict is `inconclusive` whatever the interval says.
+
+Two directories always differ in their date, and a machine is not equally fast on any two days: no
+interval over runs covers that. So across directories each side is taken relative to a third variant
+that both directories measured, the reference, block by block: what slows all variants of a day
+alike cancels in the difference of the two log ratios. Without a reference there is no verdict.
 """
 
 import math
@@ -26,6 +30,7 @@ from analysis.compare import (
     Contrast,
     Metric,
     Pairs,
+    blocks_needed,
     compare_family,
     latency_s,
     pair,
@@ -43,7 +48,8 @@ Method = Literal["paired blocks", "unpaired runs"]
 class Across:
     """The new side against the old one; `comparison` is in logs, positive is better.
 
-    Its verdict is inconclusive where `confounded` says why nothing else can be said.
+    Its verdict is inconclusive where `confounded` says why nothing else can be said. `reference` is
+    the variant that each side was taken relative to in its own directory.
     """
 
     sides: Sides
@@ -54,6 +60,12 @@ class Across:
     differs: tuple[Difference, ...]
     confounded: str
     days: float | None
+    reference: str | None
+
+    @property
+    def screening(self) -> bool:
+        """Too few blocks, or runs on one side, for a verdict to be the last word."""
+        return min(self.n_old, self.n_new) < blocks_needed(1)
 
     @property
     def exit_code(self) -> int:
@@ -82,7 +94,8 @@ def compare_sides(sides: Sides, metric: Metric, margin: float | None = None) -> 
             "longer --duration or choose --metric p95"
         )
     differs = differences(sides)
-    confounded = _confounded(differs)
+    days = None if sides.one_directory else days_apart(sides)
+    confounded = _confounded(differs) or _of_two_days(sides, days)
     if confounded:
         comparison = replace(comparison, verdict="inconclusive")
     return Across(
@@ -93,7 +106,8 @@ def compare_sides(sides: Sides, metric: Metric, margin: float | None = None) -> 
         comparison=comparison,
         differs=differs,
         confounded=confounded,
-        days=None if sides.one_directory else days_apart(sides),
+        days=days,
+        reference=sides.reference[0].spec if sides.reference else None,
     )
 
 
@@ -103,6 +117,8 @@ def why(across: Across) -> str:
     counts = words.plural(across.n_old, "block") + " in pairs"
     if across.method == "unpaired runs":
         counts = f"{across.n_old} and {across.n_new} runs, unpaired"
+    if across.reference:
+        counts += f", each relative to {across.reference} in its own directory"
     level = f" at {words.confidence(comparison.interval)}" if comparison.interval else ""
     measured = (
         f"{_named(across.sides.new, across)} against {_named(across.sides.old, across)}, "
@@ -126,17 +142,20 @@ def _common_blocks(sides: Sides) -> tuple[int, ...]:
 def _paired(
     sides: Sides, metric: Metric, margin: float, blocks: tuple[int, ...]
 ) -> tuple[Comparison, int, int]:
-    old, new = (
-        {one.facts.block: one.summary for one in side.runs} for side in (sides.old, sides.new)
-    )
-    pairs = pair(old, new, metric, blocks)
+    if sides.reference is None:
+        pairs = pair(sides.old.by_block, sides.new.by_block, metric, blocks)
+    else:
+        pairs = _change(*_gains(sides, metric), blocks)
     contrast = Contrast(sides.old.spec, sides.new.spec)
     (comparison,) = compare_family(sides.scenario, metric, {contrast: pairs}, margin)
     return comparison, comparison.n, comparison.n
 
 
 def _unpaired(sides: Sides, metric: Metric, margin: float) -> tuple[Comparison, int, int]:
-    old, new = _values(sides.old, metric), _values(sides.new, metric)
+    if sides.reference is None:
+        old, new = _values(sides.old, metric), _values(sides.new, metric)
+    else:
+        old, new = (np.array(one.gains) for one in _gains(sides, metric))
     gain: float | None = None
     interval: Interval | None = None
     if len(old) and len(new):
@@ -157,6 +176,24 @@ def _unpaired(sides: Sides, metric: Metric, margin: float) -> tuple[Comparison, 
         verdict=verdict(interval, p, margin),
     )
     return comparison, len(old), len(new)
+
+
+def _gains(sides: Sides, metric: Metric) -> tuple[Pairs, Pairs]:
+    """What each side gains over the reference in its own directory, by block."""
+    assert sides.reference is not None
+    old, new = (
+        pair(base.by_block, side.by_block, metric, sorted(side.blocks))
+        for base, side in zip(sides.reference, (sides.old, sides.new), strict=True)
+    )
+    return old, new
+
+
+def _change(old: Pairs, new: Pairs, blocks: tuple[int, ...]) -> Pairs:
+    """The differences of the gains in the blocks that have both."""
+    before, after = (dict(zip(one.blocks, one.gains, strict=True)) for one in (old, new))
+    used = tuple(block for block in blocks if block in before and block in after)
+    left_out = tuple(block for block in blocks if block not in used)
+    return Pairs(used, tuple(after[block] - before[block] for block in used), left_out)
 
 
 def _values(side: Side, metric: Metric) -> Floats:
@@ -186,6 +223,17 @@ def _confounded(differs: tuple[Difference, ...]) -> str:
     return (
         f"{changed} changed together ({what}), and their effects cannot be told apart: "
         "change one of them at a time"
+    )
+
+
+def _of_two_days(sides: Sides, days: float | None) -> str:
+    """Why two directories without a reference have no verdict; empty where that is not so."""
+    if sides.one_directory or sides.reference:
+        return ""
+    when = "at different times" if days is not None and days < 0.5 else "on different days"
+    return (
+        f"measured {when} without a common variant: measure both in one run, "
+        "or measure a common variant in both"
     )
 
 

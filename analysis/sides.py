@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.findings import RunSummary
 from analysis.runs import Runs, load_runs
-from analysis.summary import summarize
+from analysis.summary import Summary, summarize
 from variants._errors import OptbuildError
 from variants._spec import compose
 
@@ -19,6 +19,16 @@ class Side:
     spec: str
     runs: tuple[RunSummary, ...]
 
+    @property
+    def blocks(self) -> set[int]:
+        """The numbers of its blocks."""
+        return {one.facts.block for one in self.runs}
+
+    @property
+    def by_block(self) -> dict[int, Summary]:
+        """What each block came to."""
+        return {one.facts.block: one.summary for one in self.runs}
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -30,6 +40,7 @@ class Sides:
     others: tuple[str, ...]  # further scenarios that both sides have
     margin: float
     problems: tuple[str, ...]
+    reference: tuple[Side, Side] | None = None  # a third variant, in the old and the new directory
 
     @property
     def one_directory(self) -> bool:
@@ -67,14 +78,46 @@ def find_sides(directory: Path, old: str, new: str, scenario: str | None = None)
         for runs, spec in ((old_runs, old_spec), (new_runs, new_spec))
     ]
     _require_two_measurements(*sides)
+    reference = None if old_runs is new_runs else _reference(old_runs, new_runs, chosen, sides)
     problems = [problem for runs in loaded.values() for problem in runs.problems]
     others = tuple(name for name in shared if name != chosen)
-    return Sides(sides[0], sides[1], chosen, others, old_runs.plan.margin, tuple(problems))
+    margin = old_runs.plan.margin
+    return Sides(sides[0], sides[1], chosen, others, margin, tuple(problems), reference)
+
+
+def _reference(
+    old: Runs, new: Runs, scenario: str, sides: Sequence[Side]
+) -> tuple[Side, Side] | None:
+    """What both directories measured beside the two sides: the same settings of the same model.
+
+    Of several the one that is there in most blocks of the sides, then the first of the old plan.
+    """
+    taken = {one.facts.digest for side in sides for one in side.runs}
+    found: list[tuple[int, tuple[Side, Side]]] = []
+    for spec in old.specs:
+        if not (old.of(scenario, spec) and new.of(scenario, spec)):
+            continue
+        pair = (
+            Side(old.directory, spec, _summaries(old, scenario, spec)),
+            Side(new.directory, spec, _summaries(new, scenario, spec)),
+        )
+        served = {(one.facts.digest, one.facts.model_digest) for side in pair for one in side.runs}
+        if len(served) > 1 or {digest for digest, _ in served} & taken or _copied(*pair):
+            continue
+        common = sum(len(a.blocks & b.blocks) for a, b in zip(pair, sides, strict=True))
+        if common:
+            found.append((common, pair))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def _copied(old: Side, new: Side) -> list[str]:
+    """The runs that both sides hold."""
+    return [one.facts.id for one in new.runs if one in old.runs]
 
 
 def _require_two_measurements(old: Side, new: Side) -> None:
     """Raise OptbuildError where both sides hold the same run: a copy would pass any gate."""
-    both = [one.facts.id for one in new.runs if one in old.runs]
+    both = _copied(old, new)
     if both:
         raise OptbuildError(
             f"{new.directory} and {old.directory} hold the same run ({both[0]}): a copy is no "

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis import words
 from analysis.across import Across, compare_sides, why
-from analysis.compare import Metric
+from analysis.compare import SCREENING_BELOW, Metric
 from analysis.sides import Side, find_sides
 from builder.terminal import notes, out
 
@@ -37,17 +37,26 @@ def _notes(across: Across) -> list[str]:
     found = [f"warning: {problem}" for problem in across.sides.problems]
     if across.sides.others:
         found.append(f"not compared: {', '.join(across.sides.others)} (choose with --scenario)")
-    software = [str(one) for one in across.differs if one.kind in ("software", "model")]
-    if software and not across.confounded:
-        found.append(f"changed between the two: {'; '.join(software)}")
+    changed = [str(one) for one in across.differs if one.kind in ("software", "model")]
+    software = [one for one in changed if one not in across.confounded]
+    if software:
+        also = f" (what it did to {across.reference} too cancels)" if across.reference else ""
+        found.append(f"changed between the two: {'; '.join(software)}{also}")
     if across.days is not None:
-        found.append(
-            f"measured {_apart(across.days)} apart: the interval covers the variation between "
-            "runs, not that of the machine from one day to another"
-        )
-    if not across.confounded and across.comparison.screening and across.method == "paired blocks":
-        found.append(f"screening: {words.plural(across.n_old, 'block')}, fewer than 8")
+        found.append(f"measured {_apart(across.days)} apart{_meant(across)}")
+    if not across.confounded and across.screening:
+        counts = words.plural(across.n_old, "block")
+        if across.method == "unpaired runs":
+            counts = f"{across.n_old} and {across.n_new} runs"
+        found.append(f"screening: {counts}, fewer than {SCREENING_BELOW}")
     return found
+
+
+def _meant(across: Across) -> str:
+    """What the time between two directories does to their comparison."""
+    if across.reference:
+        return f": what changed for {across.reference} alike cancels"
+    return ": the interval covers the variation between runs, not that between days"
 
 
 def _apart(days: float) -> str:
@@ -67,6 +76,7 @@ def _content(across: Across) -> dict[str, Any]:
         "old": _side(across.sides.old, across.n_old),
         "new": _side(across.sides.new, across.n_new),
         "method": across.method,
+        "reference": across.reference,
         # Old against new for latencies, new against old for goodput: above 1 is better.
         "ratio": math.exp(comparison.gain),
         "interval": None

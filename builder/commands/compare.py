@@ -41,8 +41,9 @@ def compare(
 
     \b
     one directory     blocks in pairs: both replayed the same schedules
-    two directories   in pairs if seeds and schedules are equal, else whole runs unpaired
-                      (wider); both must have been loaded alike
+    two directories   each side relative to a third variant that both have measured, so that
+                      a slower day cancels (no such variant: inconclusive); in pairs if seeds
+                      and schedules are equal, else unpaired (wider); both loaded alike
     two machines      never improved or regressed: the effects of the machine and of the variant
                       are confounded; the line says what differs
 

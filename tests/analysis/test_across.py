@@ -1,49 +1,21 @@
-"""Verdicts on two sides: of one directory, of two dates, of two machines."""
+"""Verdicts on two sides: of one directory, of two directories, of two machines."""
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fake_runs
 import pytest
-from fake_runs import Experiment, planted
+from fake_days import FACTORS, SPECS, compare, edit, later, write
 
-from analysis.across import Across, compare_sides, why
-from analysis.compare import Metric
+from analysis.across import why
 from analysis.sides import find_sides
 from variants._errors import OptbuildError
-
-SPECS = ("baseline", "onnx", "onnx+batching:max=8,wait=1s")
-FACTORS = {"baseline": 1.0, "onnx": 0.5, "onnx+batching:max=8,wait=1s": 1.0}
-SETTINGS: dict[str, Any] = {
-    "specs": SPECS,
-    "scenarios": ("steady",),
-    "blocks": 8,
-    "duration_s": 10.0,
-}
-
-
-def write(
-    out: Path, factors: dict[str, float] = FACTORS, noise: float = 0.004, **more: Any
-) -> Path:
-    return fake_runs.write(out, Experiment(planted(factors, noise), **(SETTINGS | more)))
-
-
-def edit(out: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    for folder in (out / "runs").iterdir():
-        fake_runs.edit_json(folder, change)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("runs") / "first")
-
-
-def compare(
-    directory: Path, old: str, new: str, metric: Metric = "p95", margin: float | None = None
-) -> Across:
-    return compare_sides(find_sides(directory, old, new), metric, margin)
 
 
 @pytest.mark.parametrize(
@@ -76,27 +48,24 @@ def test_few_blocks_are_inconclusive_and_say_what_is_missing(tmp_path: Path) -> 
 
 
 def test_two_directories_with_equal_seeds_are_paired(first: Path, tmp_path: Path) -> None:
-    second = write(tmp_path / "second", {**FACTORS, "onnx": 0.6})
+    second = later(tmp_path / "second", {**FACTORS, "onnx": 0.6})
     across = compare(first, "onnx", f"{second}:onnx")
     assert (across.method, across.comparison.verdict) == ("paired blocks", "regressed")
     assert f"{second}:onnx against {first}:onnx" in why(across)
-    assert across.days is not None
+    assert across.days == pytest.approx(3)
 
 
 def test_other_seeds_compare_whole_runs_unpaired(first: Path, tmp_path: Path) -> None:
-    second = write(tmp_path / "second", {**FACTORS, "onnx": 0.25}, seed=2, blocks=6)
+    second = later(tmp_path / "second", {**FACTORS, "onnx": 0.25}, seed=2, blocks=6)
     across = compare(first, "onnx", f"{second}:onnx")
     assert across.method == "unpaired runs"
     assert (across.n_old, across.n_new) == (8, 6)
-    assert across.comparison.interval is not None
-    paired = compare(first, "baseline", "onnx").comparison.interval
-    assert paired is not None
-    width = across.comparison.interval.high - across.comparison.interval.low
-    assert width > 2 * (paired.high - paired.low)
+    assert across.comparison.verdict == "improved" and across.screening
+    assert "8 and 6 runs, unpaired, each relative to baseline" in why(across)
 
 
 def test_goodput_of_unpaired_runs_is_a_share(first: Path, tmp_path: Path) -> None:
-    second = write(tmp_path / "second", seed=2)
+    second = later(tmp_path / "second", seed=2)
     across = compare(first, "onnx", f"{second}:onnx", metric="goodput")
     assert across.comparison.verdict == "equivalent"
 
@@ -105,12 +74,16 @@ MACHINE: dict[str, Any] = {
     "cores": ("hardware", {"cores": 8}),
     "CPU": ("hardware", {"cpu_model": "Intel Xeon"}),
     "memory": ("hardware", {"memory_bytes": 4e9}),
+    "host": ("hardware", {"host": "b" * 16}),
 }
 
 
 @pytest.mark.parametrize("name", MACHINE)
-def test_another_machine_forbids_a_verdict(first: Path, tmp_path: Path, name: str) -> None:
-    second = write(tmp_path / "second", {**FACTORS, "onnx": 0.05})
+def test_another_machine_forbids_a_verdict(tmp_path: Path, name: str) -> None:
+    first = write(tmp_path / "first")
+    edit(first, lambda run: run["machine"].update(host="a" * 16))
+    second = later(tmp_path / "second", {**FACTORS, "onnx": 0.05})
+    edit(second, lambda run: run["machine"].update(host="a" * 16))
     kind, changes = MACHINE[name]
     edit(second, lambda run: run["machine"].update(changes))
     across = compare(first, "onnx", f"{second}:onnx")
@@ -121,7 +94,7 @@ def test_another_machine_forbids_a_verdict(first: Path, tmp_path: Path, name: st
 
 
 def test_a_new_library_under_the_same_variant_has_a_verdict(first: Path, tmp_path: Path) -> None:
-    second = write(tmp_path / "second", {**FACTORS, "onnx": 0.6})
+    second = later(tmp_path / "second", {**FACTORS, "onnx": 0.6})
     edit(second, lambda run: run["machine"]["libraries"].update(onnxruntime="1.32.0"))
     across = compare(first, "onnx", f"{second}:onnx")
     assert across.comparison.verdict == "regressed"
@@ -139,12 +112,14 @@ def test_a_new_library_under_the_same_variant_has_a_verdict(first: Path, tmp_pat
 def test_two_things_that_changed_together_cannot_be_told_apart(
     first: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    second = write(tmp_path / "second")
+    second = later(tmp_path / "second")
     edit(second, change)
     across = compare(first, "baseline", f"{second}:onnx")
     assert across.exit_code == 3
     assert "changed together" in why(across)
-    assert compare(first, "onnx", f"{second}:onnx").comparison.verdict == "equivalent"
+    alone = compare(first, "onnx", f"{second}:onnx")
+    another_model = alone.differs[0].kind == "model"  # and then no variant is common to both
+    assert alone.comparison.verdict == ("inconclusive" if another_model else "equivalent")
 
 
 @pytest.mark.parametrize(
@@ -158,9 +133,44 @@ def test_two_things_that_changed_together_cannot_be_told_apart(
 def test_another_load_is_refused(
     first: Path, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
-    second = write(tmp_path / "second", **changes)
+    second = later(tmp_path / "second", **changes)
     with pytest.raises(OptbuildError, match=said):
         compare(first, "onnx", f"{second}:onnx")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"target": {"name": "local"}}, {"target": {"name": "docker"}}, "target local / docker"),
+        ({}, {"texts": {"source": "mine.txt", "sha256": "ab" * 32}}, "texts 5e5e5e5e.* / abab"),
+    ],
+)
+def test_another_target_and_other_texts_are_another_load(
+    first: Path, tmp_path: Path, before: dict[str, Any], after: dict[str, Any], said: str
+) -> None:
+    one, other = write(tmp_path / "one"), later(tmp_path / "other")
+    edit(one, lambda run: run.update(before))
+    edit(other, lambda run: run.update(after))
+    with pytest.raises(OptbuildError, match=f"not loaded alike .*{said}"):
+        compare(one, "onnx", f"{other}:onnx")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: run["texts"].update(source="the same texts in another file"),
+        lambda run: run["texts"].pop("sha256"),
+        lambda run: run.update(target={"name": "docker"}),  # the first does not say
+        lambda run: run["machine"].update(host="a" * 16),  # the first does not say
+    ],
+)
+def test_what_is_not_known_of_both_is_not_compared(
+    first: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    second = later(tmp_path / "second")
+    edit(second, change)
+    across = compare(first, "onnx", f"{second}:onnx")
+    assert (across.differs, across.comparison.verdict) == ((), "equivalent")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +201,7 @@ def test_a_copy_is_no_second_measurement(first: Path, tmp_path: Path) -> None:
     shutil.copytree(first, copy)
     with pytest.raises(OptbuildError, match="hold the same run"):
         compare(first, "onnx", f"{copy}:onnx")
-    assert compare(first, "baseline", f"{copy}:onnx").comparison.verdict == "improved"
+    assert compare(first, "baseline", f"{copy}:onnx").reference is None
 
 
 def test_p99_without_enough_requests_says_so(first: Path) -> None:

@@ -52,6 +52,27 @@ def test_what_was_not_compared_is_named_on_stderr(directory: Path) -> None:
     assert "not compared: bursty (choose with --scenario)" in result.stderr
 
 
+@pytest.mark.parametrize(("seed", "said"), [(1, "4 blocks"), (2, "4 and 4 runs")])
+def test_few_runs_are_screening_in_pairs_or_not(tmp_path: Path, seed: int, said: str) -> None:
+    """Four against four unpaired runs can decide, by 2 of the 70 ways to divide them."""
+    directories = [tmp_path / "first", tmp_path / "second"]
+    for directory, factor, seed_there in zip(directories, (0.5, 0.8), (1, seed), strict=True):
+        latency_s = fake_runs.planted({"baseline": 1.0, "onnx": factor}, noise=0.004)
+        settings = fake_runs.Experiment(
+            latency_s, ("baseline", "onnx"), ("steady",), blocks=4, duration_s=5.0, seed=seed_there
+        )
+        fake_runs.write(directory, settings)
+    for folder in (directories[1] / "runs").iterdir():
+        fake_runs.edit_json(folder, lambda run: run.update(started_at="2026-11-25T10:00:00+00:00"))
+    result = compare(directories[0], "onnx", f"{directories[1]}:onnx")
+    assert result.exit_code == (3 if seed == 1 else 1)
+    assert f"screening: {said}, fewer than 8" in result.stderr
+    assert "apart: what changed for baseline alike cancels" in result.stderr
+    assert "relative to baseline in its own directory" in result.stdout
+    content = json.loads(compare(directories[0], "onnx", f"{directories[1]}:onnx", "--json").stdout)
+    assert content["reference"] == "baseline"
+
+
 def test_a_program_reads_json(directory: Path) -> None:
     result = compare(directory, "baseline", "onnx", "--json")
     content = json.loads(result.stdout)
@@ -59,6 +80,7 @@ def test_a_program_reads_json(directory: Path) -> None:
     assert content["exit_code"] == result.exit_code == 0
     assert content["interval"]["low"] < content["ratio"] < content["interval"]["high"]
     assert content["ratio"] == pytest.approx(2.0, rel=0.05)
+    assert content["reference"] is None
     assert content["old"] == {"directory": str(directory), "spec": "baseline", "runs": 8}
 
 
