@@ -1,6 +1,5 @@
 """Randomized blocks of disruptions: every variant meets the same fault under the same schedule."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -76,13 +76,6 @@ def certify(
     }
 
 
-def summary(certificate: Certificate) -> str:
-    """The lines that end a headless run."""
-    if certificate["passed"]:
-        return "certificate: passed, the load was sent as declared"
-    return "\n".join(["certificate: FAILED", *(f"  {reason}" for reason in certificate["reasons"])])
-
-
 def _rate(realised: float | None, target: float, span_s: float, law: Law) -> Gate:
     """Relative difference of the rates; the limit is that of the side on which it lies."""
     off = -1.0 if realised is None else realised * span_s / target - 1

@@ -10,15 +10,14 @@ from typing import Any
 from flask import Response, request
 
 from loadtests._certificate import Certificate
+from loadtests._rows import COLUMNS, row, rows
 
 KEY = "certificate"
-# A row must not have the key "name": the page would sort the rows by it.
-_COLUMNS = {"figure": "Figure", "value": "Value", "limit": "Limit", "verdict": "Verdict"}
 
 
 def add_tab(web_ui: Any, certificate: Callable[[], Certificate | None]) -> None:
     """Add the tab; `certificate` gives that of the last test, None while there is none."""
-    structure = [{"key": key, "title": title} for key, title in _COLUMNS.items()]
+    structure = [{"key": key, "title": title} for key, title in COLUMNS.items()]
     web_ui.template_args["extended_tabs"] = [{"title": "Certificate", "key": KEY}]
     web_ui.template_args["extended_tables"] = [{"key": KEY, "structure": structure}]
 
@@ -33,46 +32,11 @@ def add_tab(web_ui: Any, certificate: Callable[[], Certificate | None]) -> None:
 
 
 def table(certificate: Certificate | None) -> list[dict[str, str]]:
-    """Rows for people; a single one as long as no test has ended."""
+    """The verdict and the rows; a single one as long as no test has ended."""
     if certificate is None:
-        return [_row("certificate", "-", "", "comes with the end of the test")]
+        return [row("certificate", "-", "", "comes with the end of the test")]
     return [
-        _row("certificate", "", "", "passed" if certificate["passed"] else "FAILED"),
-        *(_row("reason", reason) for reason in certificate["reasons"]),
-        *(
-            _row(
-                gate["name"],
-                _figure(gate["value"], gate["unit"]),
-                _figure(gate["limit"], gate["unit"]),
-                "passed" if gate["passed"] else "FAILED",
-            )
-            for gate in certificate["gates"]
-        ),
-        _row("rate declared", _figure(certificate["target_rate"], "/s")),
-        _row("rate realised", _figure(certificate["realised_rate"], "/s")),
-        _row("CV of the gaps declared", _number(certificate["target_cv"])),
-        _row("CV of the gaps realised", _number(certificate["realised_cv"])),
-        _row("share of arrivals sent", _figure(certificate["sent_fraction"])),
-        *(
-            _row(f"lateness {name}", _figure(value, "s"))
-            for name, value in certificate["lateness_s"].items()
-        ),
+        row("certificate", "", "", "passed" if certificate["passed"] else "FAILED"),
+        *(row("reason", reason) for reason in certificate["reasons"]),
+        *rows(certificate),
     ]
-
-
-def _row(figure: str, value: str, limit: str = "", verdict: str = "") -> dict[str, str]:
-    return dict(zip(_COLUMNS, (figure, value, limit, verdict), strict=True))
-
-
-def _figure(value: float | None, unit: str = "") -> str:
-    if value is None:
-        return "-"
-    if unit == "s":
-        return f"{value * 1e3:.2f} ms"
-    if unit in ("", "of a core"):
-        return f"{value:.2%} {unit}".rstrip()
-    return f"{value:.4g} {unit}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"

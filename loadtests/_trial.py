@@ -11,7 +11,6 @@ from gevent.event import Event
 
 from analysis.records import Records
 from loadtests._certificate import Certificate, certify
-from loadtests._certificate import summary as certified
 from loadtests._recorder import (
     began_path_of,
     figures,
@@ -21,6 +20,7 @@ from loadtests._recorder import (
     summary,
     write_so_far,
 )
+from loadtests._rows import ending
 from loadtests._scenario import Scenario, Settings
 from loadtests._schedule import Schedule
 from loadtests._texts import load_texts
@@ -100,8 +100,8 @@ class Trial:
         """The lines that end a run."""
         texts = f"texts: {self._texts.source} ({len(self._texts.texts)})"
         kept = f"records: {self._kept or 'not kept, --records FILE keeps them'}"
-        ending = f"\n{certified(self.certificate)}" if self.certificate else ""
-        return f"{texts}\n{kept}\n{summary(self.run.records)}{ending}"
+        certified = f"\n{ending(self.certificate)}" if self.certificate else ""
+        return f"{texts}\n{kept}\n{summary(self.run.records)}{certified}"
 
     def _announce(self, origin_s: float) -> None:
         """Let whoever injects a fault know when the schedule begins, while it is played."""

@@ -9,8 +9,9 @@ import pytest
 from analysis.gates import check_run
 from analysis.records import OK, UNSENT, Floats, Records
 from loadtests._bursts import bursts
-from loadtests._certificate import certify, summary
+from loadtests._certificate import certify
 from loadtests._recorder import figures
+from loadtests._rows import ending
 from loadtests._schedule import Schedule, renewal
 
 DURATION_S = 20.0
@@ -58,7 +59,7 @@ def test_it_says_what_was_declared_and_what_was_done() -> None:
     records = sent(schedule, ordinary(schedule))
     made = certificate(records, schedule)
     assert made["passed"]
-    assert summary(made) == "certificate: passed, the load was sent as declared"
+    assert ending(made).endswith("\ncertificate: passed, the load was sent as declared")
     assert made["target_rate"] == RATE
     assert made["realised_rate"] == pytest.approx(len(schedule) / DURATION_S)
     assert made["target_cv"] == 3.0
@@ -70,6 +71,21 @@ def test_it_says_what_was_declared_and_what_was_done() -> None:
     assert made["gaps_ks"]["n"] == len(schedule) - 1
     assert made["generator_cpu"] == 0.3
     json.dumps(made, allow_nan=False)
+
+
+def test_its_table_ends_a_headless_run() -> None:
+    schedule = renewal(RATE, 3.0, DURATION_S, 1, 5)
+    made = certificate(sent(schedule, ordinary(schedule)), schedule)
+    lines = ending(made).splitlines()[:-1]
+    value_at = lines[0].index("Value")
+    assert all(line[value_at - 1] == " " and line[value_at] != " " for line in lines), "aligned"
+    table = {line[:value_at].strip(): line[value_at:].split() for line in lines}
+    assert table["rate declared"] == ["50", "/s"]
+    assert table["CV of the gaps declared"] == ["3"]
+    assert float(table["CV of the gaps realised"][0]) == pytest.approx(made["realised_cv"], 1e-3)
+    assert table["share of arrivals sent"] == ["100.00%"]
+    assert table["generator CPU"][-1] == table["gaps off by"][-1] == "passed"
+    assert {"rate realised", "lateness p50", "lateness p99", "lateness max"} <= set(table)
 
 
 @pytest.mark.parametrize("rate", [4.0, 50.0, 1500.0])
@@ -160,8 +176,9 @@ def test_a_saturated_generator_fails() -> None:
     schedule = renewal(RATE, 1.0, DURATION_S, 1, 5)
     made = certificate(sent(schedule, ordinary(schedule)), schedule, cpu=0.97)
     assert failed(made) == {"generator CPU"}
-    assert summary(made).splitlines()[1:] == [
-        "  the generator was saturated: 97% of a core, at most 95%"
+    assert ending(made).splitlines()[-2:] == [
+        "certificate: FAILED",
+        "  the generator was saturated: 97% of a core, at most 95%",
     ]
 
 

@@ -74,6 +74,8 @@ def test_each_scenario_plays_its_schedule(
     assert made["realised_rate"] == pytest.approx(count / 2, rel=0.1)
     assert f"certificate: {'passed' if made['passed'] else 'FAILED'}" in out
     assert all(reason in out for reason in made["reasons"])
+    for row in (*GATES, "rate realised", "CV of the gaps realised", "share of arrivals sent"):
+        assert f"\n{row}  " in out
 
 
 def test_the_other_scenarios_play_too(tmp_path: Path, server: Server, start: Start) -> None:
