@@ -30,7 +30,7 @@ def scale_of(comparisons: Iterable[Comparison]) -> Scale:
     """One scale that holds every estimate, no difference, and the intervals as far as sensible."""
     ends = [0.0, LEAST / 2, -LEAST / 2]
     for one in comparisons:
-        if one.gain is None:
+        if one.gain is None or one.bound == "unknown":
             continue
         ends.append(one.gain)
         if one.interval is not None:
@@ -54,7 +54,7 @@ def forest(one: Comparison, scale: Scale) -> str:
         'fill="var(--fig-fill)"/>',
         f'<line x1="{zero}%" x2="{zero}%" y1="0" y2="{HEIGHT_PX}" stroke="var(--fig-muted)"/>',
     ]
-    if one.gain is not None:
+    if one.gain is not None and one.bound != "unknown":
         if one.interval is not None:
             low, high = scale.percent(one.interval.low), scale.percent(one.interval.high)
             parts.append(

@@ -20,9 +20,11 @@ class Game:
     """`values[set]`: the log gain (n,) of each measured set of layers against the empty one.
 
     The empty set and the set of all layers are among them. Every measured set is feasible.
+    `censored` are those with a run whose quantile lies among failures.
     """
 
     values: Mapping[Set, Floats]
+    censored: frozenset[Set] = frozenset()
 
     @property
     def blocks(self) -> int:

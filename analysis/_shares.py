@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
@@ -10,35 +9,21 @@ from analysis import words
 from analysis._chart import Table
 from analysis._drawing import Drawing
 from analysis._figstyle import file_stem, light, new_figure, quiet
-from analysis._signedrank import Interval
 from analysis._waterfall import COLOUR, factor_ticks
 from analysis.attribution import Attribution, Share
 from analysis.compare import Metric
+from analysis.worth import estimate
 
 BAR_IN = 0.29
 LABEL_SHARE = 0.46  # of the width, kept free on the right
 
 
-@dataclass(frozen=True)
-class _Worth:
-    """A share as `words` takes it."""
-
-    metric: Metric
-    gain: float | None
-    interval: Interval | None
-
-
-def worth(share: Share, metric: Metric) -> _Worth:
-    """A share with its metric, for `words`."""
-    return _Worth(metric, share.gain, share.interval)
-
-
 def order_range(share: Share, metric: Metric) -> str:
     """ "1.10x slower to 1.30x faster": the least and the most the layer brings in any order."""
-    if share.low_order is None or share.high_order is None:
+    if share.low_order is None or share.high_order is None or share.bound:
         return "–"
     orders = (share.low_order, share.high_order)
-    ends = [words.headline(_Worth(metric, gain, None)) for gain in orders]
+    ends = [words.headline(words.Estimate(metric, gain)) for gain in orders]
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
@@ -81,7 +66,7 @@ def shares_figure(found: Sequence[Attribution]) -> Drawing | None:
     axes.set_xlabel("factor, right is better, log scale; pale: over all orders", loc="left")
     title = f"What each layer is worth, {scenario}"
     told = "; ".join(
-        f"{layer} on {metric}: {words.effect(worth(share, metric))}, {share.verdict}"
+        f"{layer} on {metric}: {words.effect(estimate(share, metric))}, {share.verdict}"
         for _, layer, metric, share in rows
     )
     return Drawing(
@@ -115,8 +100,9 @@ def _bar(axes: Axes, y: float, share: Share) -> list[float]:
 
 def _label(axes: Axes, y: float, at: float, metric: Metric, share: Share) -> None:
     decided = share.verdict in ("improved", "regressed")
-    axes.annotate(words.effect(worth(share, metric)), (at, y), (3, 0), textcoords="offset points",
-                  va="center", fontsize=8, fontweight="bold" if decided else "normal",
+    told = words.effect(estimate(share, metric))
+    axes.annotate(told, (at, y), (3, 0), textcoords="offset points", va="center",
+                  fontsize=8, fontweight="bold" if decided else "normal",
                   color=light(COLOUR[share.verdict] if decided else "muted"))  # fmt: skip
 
 
@@ -128,7 +114,7 @@ def _table(rows: Sequence[tuple[str, Metric, Share]]) -> Table:
             (
                 f"+{layer}",
                 metric,
-                words.effect(worth(share, metric)),
+                words.effect(estimate(share, metric)),
                 order_range(share, metric),
                 words.p_value(share.p_holm),
                 share.verdict,

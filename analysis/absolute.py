@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis import words
+from analysis.compare import Metric, latency_s
 from analysis.findings import Findings
 from analysis.summary import Summary
 
@@ -42,9 +43,9 @@ def absolute_rows(findings: Findings, scenario: str) -> tuple[AbsoluteRow, ...]:
                 name=names[spec],
                 spec=spec,
                 blocks=len(runs),
-                p50=_median(runs, lambda s: s.p50_s, words.duration),
-                p95=_median(runs, lambda s: s.p95_s, words.duration),
-                p99=_median(runs, lambda s: s.p99_s, words.duration),
+                p50=_latency(runs, "p50"),
+                p95=_latency(runs, "p95"),
+                p99=_latency(runs, "p99"),
                 goodput=_median(runs, lambda s: s.goodput_rps, words.factor),
                 within=_median(runs, lambda s: s.goodput_fraction, words.percent)
                 + f", {quantile} met in {met}/{len(runs)}",
@@ -53,6 +54,13 @@ def absolute_rows(findings: Findings, scenario: str) -> tuple[AbsoluteRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _latency(runs: Sequence[Summary], metric: Metric) -> str:
+    """The median; "at least" it where the quantile of some run lies among failures."""
+    text = _median(runs, lambda summary: latency_s(summary, metric), words.duration)
+    bounded = any(metric in run.censored and latency_s(run, metric) is not None for run in runs)
+    return f"at least {text}" if bounded else text
 
 
 def _median(

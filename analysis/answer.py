@@ -79,6 +79,8 @@ def _headline(findings: Findings, last: LayerAnswer) -> str:
         }[p95.verdict]
         if p95.leaning:
             claim = f"{words.effect(p95)} in {_leaning_count(p95)} blocks"
+        if p95.bound == "unknown":
+            claim = "among failures (see goodput)"
         parts.append(f"{claim} under {scenario} load")
     level = {words.confidence(p95.interval) for _, p95, _ in last.cells if p95.interval}
     sure = f" ({words.listed(sorted(level))} intervals over blocks)" if level else ""
@@ -119,7 +121,16 @@ def _layer(findings: Findings, step: Step) -> LayerAnswer:
     sentence = _sentence(wins, losses, status, looks, len(cells))
     if status == "undecided" and all(one.interval is None for one in judged):
         sentence = "One block gives no interval: more blocks may decide."
+    elif status == "undecided" and (failing := _among_failures(judged)):
+        sentence = f"{words.among_failures(failing)}."
     return LayerAnswer(step, status, looks, sentence, tuple(cells))
+
+
+def _among_failures(judged: Sequence[Comparison]) -> list[Metric]:
+    """The metrics that may be undecided because quantiles lie among failures."""
+    return list(
+        dict.fromkeys(one.metric for one in judged if one.bound and one.verdict == "inconclusive")
+    )
 
 
 def _beyond_luck(judged: Sequence[Comparison]) -> bool:

@@ -6,7 +6,7 @@ blocks is Hodges-Lehmann, with the exact signed-rank interval, as everywhere. Pe
 add up to the total; the estimates do so nearly, since a median of sums is no sum of medians.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -14,12 +14,12 @@ from typing import Literal
 import numpy as np
 
 from analysis._additivity import joint_sign_flip_p
-from analysis._game import Game
+from analysis._game import Game, Set
 from analysis._holm import holm
 from analysis._permutation import sign_flip_p
 from analysis._signedrank import Floats, Interval, hodges_lehmann, signed_rank_interval
 from analysis.ablation import Summaries
-from analysis.compare import ALPHA, METRICS, Metric, Verdict, pair, verdict
+from analysis.compare import ALPHA, METRICS, Bound, Metric, Verdict, bound_of, pair, verdict
 from analysis.runs import Runs
 from analysis.summary import Summary
 from variants._spec import layers_of
@@ -44,6 +44,7 @@ class Share:
     p_holm: float | None
     verdict: Verdict
     n: int  # blocks that have a run of every variant
+    bound: Bound | None = None  # what is known of the gain where quantiles lie among failures
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Interaction:
     gain: float | None
     interval: Interval | None
     p_holm: float | None
+    bound: Bound | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Attribution:
     `shares` in the order of the chain, `interactions` the largest first: every pair of which all
     four corners were measured. `residual` is the total less the shares: 0 by construction for
     `shapley`, and what pairs of layers cannot explain for `first-in/last-in`. `residual_p` tests
-    that effects are additive, that each layer brings the same whatever else is there.
+    that effects are additive, that each layer brings the same whatever else is there. Neither the
+    residual nor its p are known where a quantile lies among failures.
     """
 
     scenario: str
@@ -76,6 +79,8 @@ class Attribution:
     residual: float | None
     residual_interval: Interval | None
     residual_p: float | None
+    total_bound: Bound | None = None
+    residual_bound: Bound | None = None
 
 
 def attribute(runs: Runs, summaries: Summaries) -> tuple[Attribution, ...]:
@@ -101,8 +106,9 @@ def _game(by_spec: Mapping[str, Mapping[int, Summary]], baseline: str, metric: M
     """The log gains against the baseline in the blocks that every variant has."""
     common = sorted(set.intersection(*(set(one) for one in by_spec.values())))
     pairs = {spec: pair(by_spec[baseline], one, metric, common) for spec, one in by_spec.items()}
+    censored = frozenset(layers_of(spec) for spec, one in pairs.items() if one.censored_new)
     # One schedule a block: a p99 is there for all of its variants, or for none.
-    return Game({layers_of(spec): np.array(one.gains) for spec, one in pairs.items()})
+    return Game({layers_of(spec): np.array(one.gains) for spec, one in pairs.items()}, censored)
 
 
 def attribute_game(
@@ -114,6 +120,7 @@ def attribute_game(
     }
     left = game.total - np.sum(list(shares.values()), axis=0)
     exact_residual = 0.0 if game.blocks else None
+    ends = [min(game.values, key=len)], [max(game.values, key=len)]
     return Attribution(
         scenario=scenario,
         metric=metric,
@@ -124,7 +131,9 @@ def attribute_game(
         total_interval=_interval(game.total),
         residual=exact_residual if game.complete else _centre(left),
         residual_interval=None if game.complete else _interval(left),
-        residual_p=joint_sign_flip_p(_zero_if_additive(game, layers)),
+        residual_p=None if game.censored else joint_sign_flip_p(_zero_if_additive(game, layers)),
+        total_bound=_bound(game, *ends),
+        residual_bound="unknown" if game.censored and not game.complete else None,
     )
 
 
@@ -141,10 +150,11 @@ def _shares(game: Game, shares: dict[str, Floats], margin: float) -> tuple[Share
     found = []
     for (layer, gains), p_holm in zip(shares.items(), corrected, strict=True):
         interval = _interval(gains)
+        marginals = game.marginals(layer)
+        befores = [before for before, _ in marginals]
+        bound = _bound(game, befores, [before | {layer} for before in befores])
         orders = [
-            estimate
-            for _, marginal in game.marginals(layer)
-            if (estimate := _centre(marginal)) is not None
+            estimate for _, marginal in marginals if (estimate := _centre(marginal)) is not None
         ]
         found.append(
             Share(
@@ -154,8 +164,9 @@ def _shares(game: Game, shares: dict[str, Floats], margin: float) -> tuple[Share
                 low_order=min(orders, default=None),
                 high_order=max(orders, default=None),
                 p_holm=p_holm,
-                verdict=verdict(interval, p_holm, margin),
+                verdict=verdict(interval, p_holm, margin, bound),
                 n=len(gains),
+                bound=bound,
             )
         )
     return tuple(found)
@@ -165,7 +176,7 @@ def _interactions(game: Game, layers: Sequence[str]) -> tuple[Interaction, ...]:
     measured = _measured_pairs(game, layers)
     corrected = holm([sign_flip_p(gains) for gains in measured.values()])
     found = [
-        Interaction(both, _centre(gains), _interval(gains), p_holm)
+        Interaction(both, _centre(gains), _interval(gains), p_holm, _bound_of_pair(game, both))
         for (both, gains), p_holm in zip(measured.items(), corrected, strict=True)
     ]
     return tuple(sorted(found, key=lambda one: -abs(one.gain or 0.0)))
@@ -177,6 +188,16 @@ def _measured_pairs(game: Game, layers: Sequence[str]) -> dict[tuple[str, str], 
         for first, second in combinations(layers, 2)
         if (gains := game.interaction(first, second)) is not None
     }
+
+
+def _bound(game: Game, old: Iterable[Set], new: Iterable[Set]) -> Bound | None:
+    return bound_of(not game.censored.isdisjoint(old), not game.censored.isdisjoint(new))
+
+
+def _bound_of_pair(game: Game, both: tuple[str, str]) -> Bound | None:
+    """Sets with one of the two are taken off, as the old side is; those with both or none added."""
+    alone = [one for one in game.values if len(one & set(both)) == 1]
+    return _bound(game, alone, [one for one in game.values if one not in alone])
 
 
 def _zero_if_additive(game: Game, layers: Sequence[str]) -> Floats:

@@ -19,6 +19,7 @@ from analysis.summary import Summary
 Metric = Literal["p50", "p95", "p99", "goodput"]
 METRICS: tuple[Metric, ...] = ("p50", "p95", "p99", "goodput")
 Verdict = Literal["improved", "regressed", "equivalent", "inconclusive"]
+Bound = Literal["at least", "at most", "unknown"]  # what is known of a gain
 
 ALPHA = 0.05
 SCREENING_BELOW = 8  # blocks; with fewer, Holm over four contrasts cannot reach 5%
@@ -36,12 +37,31 @@ def blocks_needed(family: int) -> int:
 class Pairs:
     """The gains of one contrast: `gains` (n,) log-ratios of the blocks `blocks` (n,).
 
-    `left_out` are blocks where one of the two has no run or no such quantile.
+    `left_out` are blocks where one of the two has no run or no such quantile, `censored_old` and
+    `censored_new` those where the quantile of that side lies among failures.
     """
 
     blocks: tuple[int, ...]
     gains: tuple[float, ...]
     left_out: tuple[int, ...]
+    censored_old: tuple[int, ...] = ()
+    censored_new: tuple[int, ...] = ()
+
+    @property
+    def bound(self) -> Bound | None:
+        """What the gains are worth where quantiles lie among failures."""
+        return bound_of(bool(self.censored_old), bool(self.censored_new))
+
+
+def bound_of(old: bool, new: bool) -> Bound | None:
+    """What is known of a gain, by whether some latency of a side is only a lower bound.
+
+    A latency of the old side may be larger than what is known of it, and so may the gain; one of
+    the new side makes it smaller; where both happen nothing is known.
+    """
+    if old and new:
+        return "unknown"
+    return "at least" if old else "at most" if new else None
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,7 @@ class Comparison:
     family: int  # how many tests Holm corrected for
     margin: float  # as a fraction: 0.03
     verdict: Verdict
+    bound: Bound | None = None  # None: the gain is measured, no quantile lies among failures
 
     @property
     def n(self) -> int:
@@ -90,9 +111,11 @@ class Comparison:
         bound = math.log1p(self.margin)
         if self.verdict != "inconclusive" or self.n < 2:
             return None
-        if min(self.pairs.gains) > bound:
+        if min(self.pairs.gains) > bound and self.bound in (None, "at least"):
             return "better"
-        return "worse" if max(self.pairs.gains) < -bound else None
+        if max(self.pairs.gains) < -bound and self.bound in (None, "at most"):
+            return "worse"
+        return None
 
 
 def pair(
@@ -100,6 +123,7 @@ def pair(
 ) -> Pairs:
     """The gains in the blocks that both variants have, out of `blocks`, the planned ones."""
     used, gains, left_out = [], [], []
+    censored: tuple[list[int], list[int]] = ([], [])
     for block in blocks:
         gain = None
         if block in old and block in new:
@@ -109,7 +133,10 @@ def pair(
         else:
             used.append(block)
             gains.append(gain)
-    return Pairs(tuple(used), tuple(gains), tuple(left_out))
+            for side, found in zip((old, new), censored, strict=True):
+                if metric in side[block].censored:
+                    found.append(block)
+    return Pairs(tuple(used), tuple(gains), tuple(left_out), tuple(censored[0]), tuple(censored[1]))
 
 
 def log_gain(old: Summary, new: Summary, metric: Metric) -> float | None:
@@ -130,7 +157,9 @@ def latency_s(summary: Summary, metric: Metric) -> float | None:
     return {"p50": summary.p50_s, "p95": summary.p95_s, "p99": summary.p99_s}[metric]
 
 
-def verdict(interval: Interval | None, p_holm: float | None, margin: float) -> Verdict:
+def verdict(
+    interval: Interval | None, p_holm: float | None, margin: float, bound: Bound | None = None
+) -> Verdict:
     """The four rules, in this order; the margin is symmetric in logs, +-log(1 + margin).
 
     1. `improved`: the whole interval is beyond +margin, and the Holm-corrected p is <= 5%.
@@ -141,15 +170,19 @@ def verdict(interval: Interval | None, p_holm: float | None, margin: float) -> V
 
     So `improved` claims "better by more than the margin", not only "not zero". With fewer than
     six blocks neither a p of 5% nor an interval of 95% exists: every verdict is inconclusive.
+
+    Where a quantile lies among failures the gain has only a `bound`: one that is "at least" so
+    large may prove `improved`, one "at most" `regressed`, and none that two variants are alike.
     """
     if interval is None or p_holm is None:
         return "inconclusive"
-    bound = math.log1p(margin)
-    if interval.low > bound and p_holm <= ALPHA:
+    edge = math.log1p(margin)
+    if interval.low > edge and p_holm <= ALPHA and bound in (None, "at least"):
         return "improved"
-    if interval.high < -bound and p_holm <= ALPHA:
+    if interval.high < -edge and p_holm <= ALPHA and bound in (None, "at most"):
         return "regressed"
-    if -bound <= interval.low and interval.high <= bound and interval.confidence >= 1 - ALPHA:
+    within = -edge <= interval.low and interval.high <= edge
+    if within and interval.confidence >= 1 - ALPHA and bound is None:
         return "equivalent"
     return "inconclusive"
 
@@ -191,7 +224,8 @@ def compare_family(
                 p_holm=p_holm,
                 family=family,
                 margin=margin,
-                verdict=verdict(interval, p_holm, margin),
+                verdict=verdict(interval, p_holm, margin, pairs.bound),
+                bound=pairs.bound,
             )
         )
     return tuple(comparisons)

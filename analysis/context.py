@@ -123,7 +123,9 @@ def _method(findings: Findings) -> tuple[str, ...]:
         "schedule, and a comparison takes the ratio of two runs of a block. Each variant has a "
         "fresh server for each block number, which the scenarios share in a random order.",
         "Latency counts from the planned send time. A failure (timeout, reset, rejected, "
-        "unavailable, wrong) ranks slower than every success, at least at the timeout.",
+        "unavailable, wrong) ranks slower than every success, at least at the timeout. A quantile "
+        "that lies among failures is known from below only: an effect on it says at least, decides "
+        "in that direction alone, and is none where both variants have such a quantile.",
         "Goodput counts right answers within the SLO's limit.",
         "The effect is the Hodges-Lehmann estimate of the log ratios; its interval is the exact "
         "signed-rank interval, with the level it really attains. It covers the variation between "

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis import words
-from analysis._signedrank import Interval
 from analysis.attribution import Attribution
-from analysis.compare import Metric
 
 MOST = 3  # pairs shown for each scenario and metric
 
@@ -34,13 +32,6 @@ class SumRow:
     p: str
 
 
-@dataclass(frozen=True)
-class _Gain:
-    metric: Metric
-    gain: float | None
-    interval: Interval | None
-
-
 def interaction_rows(found: Sequence[Attribution]) -> tuple[InteractionRow, ...]:
     """The largest first within each scenario and metric."""
     return tuple(
@@ -48,7 +39,7 @@ def interaction_rows(found: Sequence[Attribution]) -> tuple[InteractionRow, ...]
             scenario=one.scenario,
             metric=one.metric,
             layers=" with ".join(pair.layers),
-            effect=words.effect(_Gain(one.metric, pair.gain, pair.interval)),
+            effect=words.effect(words.Estimate(one.metric, pair.gain, pair.interval, pair.bound)),
             p=words.p_value(pair.p_holm),
         )
         for one in found
@@ -64,8 +55,12 @@ def sum_rows(found: Sequence[Attribution]) -> tuple[SumRow, ...]:
             scenario=one.scenario,
             metric=one.metric,
             method=one.method,
-            total=words.effect(_Gain(one.metric, one.total, one.total_interval)),
-            residual=words.effect(_Gain(one.metric, one.residual, one.residual_interval)),
+            total=words.effect(
+                words.Estimate(one.metric, one.total, one.total_interval, one.total_bound)
+            ),
+            residual=words.effect(
+                words.Estimate(one.metric, one.residual, one.residual_interval, one.residual_bound)
+            ),
             p=words.p_value(one.residual_p),
         )
         for one in found

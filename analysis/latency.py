@@ -22,10 +22,19 @@ def ranked_latency_s(records: Records, timeout_s: float) -> npt.NDArray[np.float
     A success has done - planned. A failure (timeout, reset, rejected, unavailable, wrong,
     unsent) has the largest of: its own done - planned, `timeout_s`, the slowest success of the
     run. All values are finite, so quantiles, means and their logarithms always exist; a quantile
-    that falls among failures reads "at least the timeout".
+    that falls among failures reads "at least the timeout" (`among_failures`).
     """
     latency_s = records.latency_s
     ok = is_ok(records)
     floor_s = max(timeout_s, float(latency_s[ok].max(initial=0.0)))
     failed_s = np.fmax(latency_s, floor_s)  # fmax: a request that never ended is NaN
     return np.where(ok, latency_s, failed_s)
+
+
+def among_failures(n: int, ok: int, q: float) -> bool:
+    """Whether quantile `q` of `n` latencies, `ok` of them successes, takes part of a failure's.
+
+    It lies at (n - 1) q of the sorted values, counted from 0, of which the last n - ok are failures
+    (Hyndman & Fan 1996, type 7). Its value is then a lower bound and no measurement.
+    """
+    return (n - 1) * q > ok - 1 + 1e-9

@@ -32,7 +32,7 @@ class Noise:
 
 
 def noise_of(findings: Findings) -> tuple[Noise, ...]:
-    """The noise of an A/A, by scenario and metric; metrics without a pair are left out."""
+    """The noise of an A/A, by scenario and metric; left out without a pair, or among failures."""
     return tuple(
         Noise(
             scenario=one.scenario,
@@ -42,5 +42,5 @@ def noise_of(findings: Findings) -> tuple[Noise, ...]:
             shown=math.expm1(abs(one.gain)),
         )
         for one in findings.comparisons
-        if one.gain is not None
+        if one.gain is not None and one.bound is None
     )

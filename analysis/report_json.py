@@ -125,6 +125,9 @@ def _comparison(one: Comparison, step: Step) -> dict[str, Any]:
         "blocks": list(one.pairs.blocks),
         "left_out": list(one.pairs.left_out),
         "log_gains": list(one.pairs.gains),
+        "bound": one.bound,
+        "censored_old": list(one.pairs.censored_old),
+        "censored_new": list(one.pairs.censored_new),
         "verdict": one.verdict,
         "leaning": one.leaning,
         "screening": one.screening,
@@ -151,6 +154,7 @@ def _attribution(one: Attribution) -> dict[str, Any]:
                 "low_order": _exp(share.low_order),
                 "high_order": _exp(share.high_order),
                 "p_holm": share.p_holm,
+                "bound": share.bound,
                 "verdict": share.verdict,
                 "n": share.n,
             }
@@ -161,6 +165,7 @@ def _attribution(one: Attribution) -> dict[str, Any]:
                 "layers": list(pair.layers),
                 **_factor(pair.gain, pair.interval),
                 "p_holm": pair.p_holm,
+                "bound": pair.bound,
             }
             for pair in one.interactions
         ],

@@ -58,7 +58,9 @@ SOURCES: Sequence[Source] = (
         "verdict",
         "interval, p, plan.margin of run.json",
         "improved or regressed: the interval beyond log(1 + margin) and p <= 5%; equivalent: "
-        "inside it at a level of 95% or more; else inconclusive.",
+        "inside it at a level of 95% or more; else inconclusive. If (rows - 1) q > ok rows - 1, "
+        "quantile q lies among failures: improved then needs that of no new run, regressed of no "
+        "old run, equivalent of neither.",
     ),
     Source(
         "percentile curves",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.latency import is_ok, ranked_latency_s
+from analysis.latency import among_failures, is_ok, ranked_latency_s
 from analysis.records import Records
 from analysis.runs import Run
 
@@ -34,6 +34,7 @@ class Summary:
     lateness_p50_s: float | None  # sent - planned over what was sent; None if nothing was
     lateness_p99_s: float | None
     lateness_max_s: float | None
+    censored: tuple[str, ...] = ()  # quantiles among failures: "p95" is at least so large
 
 
 def summarize(run: Run) -> Summary:
@@ -75,6 +76,9 @@ def summarize_records(
         lateness_p50_s=late50,
         lateness_p99_s=late99,
         lateness_max_s=late_max,
+        censored=tuple(
+            name for name, q in QUANTILES.items() if among_failures(n, int(ok.sum()), q)
+        ),
     )
 
 

@@ -112,12 +112,15 @@ def table_of(findings: Findings, width: int) -> Table:
     table = Table(box=None, pad_edge=False)
     widest = max(map(len, findings.runs.scenarios))
     table.add_column("layer", overflow="fold", min_width=widest, max_width=max(widest, 22))
+    rows = verdict_rows(findings)
     level = width >= WITH_LEVEL
     for name in ("metric", "effect (interval)", *(["level"] * level), "blocks", "p", "verdict"):
         justify = "right" if name in ("level", "blocks", "p") else "left"
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        # "at least" makes effects longer than a narrow terminal has room for.
+        whole = name != "effect (interval)" or not any(row.comparison.bound for row in rows)
+        table.add_column(name, justify=justify, no_wrap=whole)  # type: ignore[arg-type]
     scenario = step = ""
-    for row in verdict_rows(findings):
+    for row in rows:
         if row.scenario != scenario:
             if scenario:
                 table.add_section()

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from analysis._signedrank import Interval
-from analysis.compare import Comparison, Metric
+from analysis.compare import Bound, Comparison, Metric
 
 METRIC_NAMES: dict[Metric, str] = {
     "p50": "p50 latency",
@@ -30,6 +31,20 @@ class Effect(Protocol):
     def interval(self) -> Interval | None:
         """Of the gain."""
 
+    @property
+    def bound(self) -> Bound | None:
+        """What is known of the gain where quantiles lie among failures."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An effect that is no comparison of two variants: a share, an interaction, a total."""
+
+    metric: Metric
+    gain: float | None
+    interval: Interval | None = None
+    bound: Bound | None = None
+
 
 def factor(value: float) -> str:
     """Three significant digits, two decimals at most: 1.03, 12.4, 151."""
@@ -41,24 +56,43 @@ def effect(comparison: Effect) -> str:
 
     A bound below 1 in "1.05x faster (0.97–1.12)" is the other direction: slower is possible.
     """
-    if comparison.gain is None:
-        return "no data"
+    if comparison.gain is not None and comparison.bound == "unknown":
+        return among_failures([comparison.metric])
     low_high = span(comparison)
     return f"{headline(comparison)} ({low_high})" if low_high else headline(comparison)
 
 
 def headline(comparison: Effect) -> str:
-    """The estimate alone: "2.31x faster", "1.10x less", "1.00x" where it rounds to no change."""
-    if comparison.gain is None:
+    """The estimate alone: "2.31x faster", "1.10x less", "1.00x" where it rounds to no change.
+
+    "at least 2.31x faster" where the old side has quantiles among failures.
+    """
+    gain = comparison.gain
+    if gain is None:
         return "no data"
-    size = factor(math.exp(abs(comparison.gain)))
-    return f"{size}x" if size == "1.00" else f"{size}x {_direction(comparison)}"
+    if comparison.bound == "unknown":
+        return "among failures"
+    size = factor(math.exp(abs(gain)))
+    told = f"{size}x" if size == "1.00" else f"{size}x {_direction(comparison)}"
+    return f"{_known(gain, comparison.bound)} {told}" if comparison.bound else told
+
+
+def among_failures(metrics: Sequence[Metric]) -> str:
+    """Why there is no effect on latencies, and what to look at instead."""
+    return f"{listed(metrics)} {'lie' if metrics[1:] else 'lies'} among failures; see goodput"
+
+
+def _known(gain: float, bound: Bound) -> str:
+    """A bound in the direction of its gain: a gain of at least 1/1.2 is "at most 1.2x slower"."""
+    if _up(gain):
+        return bound
+    return "at most" if bound == "at least" else "at least"
 
 
 def span(comparison: Effect) -> str:
     """The interval in the direction of the estimate: "1.90–2.80"; empty where there is none."""
     interval, gain = comparison.interval, comparison.gain
-    if interval is None or gain is None:
+    if interval is None or gain is None or comparison.bound == "unknown":
         return ""
     low, high = (interval.low, interval.high) if _up(gain) else (-interval.high, -interval.low)
     return f"{factor(math.exp(low))}–{factor(math.exp(high))}"
@@ -91,7 +125,8 @@ def p_value(p: float | None) -> str:
 
 def better_in(comparison: Comparison) -> str:
     """In how many blocks of n the step was better: "8/8"; "same" where no block differs."""
-    if comparison.n and not comparison.better and not comparison.worse:
+    moved = comparison.better or comparison.worse or comparison.bound
+    if comparison.n and not moved:
         return "same"
     return f"{comparison.better}/{comparison.n}"
 

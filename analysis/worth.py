@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import words
-from analysis._signedrank import Interval
 from analysis.attribution import Attribution, Share
 from analysis.compare import Metric, verdict
 from analysis.verdicts import SHOWN, STYLES
+from analysis.words import Estimate
 
 
 def sentences(attributions: Sequence[Attribution], margin: float) -> tuple[str, ...]:
@@ -47,9 +47,9 @@ def _claims(cells: Sequence[tuple[Attribution, Share]]) -> str:
     parts = []
     for verb, wanted in (("buys", "improved"), ("costs", "regressed")):
         claims = [
-            (one.scenario, f"{one.metric} ({_size(share.gain, one.metric)})")
+            (one.scenario, f"{one.metric} ({words.headline(estimate(share, one.metric))})")
             for one, share in cells
-            if share.verdict == wanted and share.gain is not None
+            if share.verdict == wanted
         ]
         if claims:
             parts.append(f"{verb} {_by_scenario(claims)}")
@@ -65,7 +65,8 @@ def _pair(layers: tuple[str, str], attributions: Sequence[Attribution], margin: 
         claims = [
             (one.scenario, f"{one.metric} ({words.factor(math.exp(abs(pair.gain)))}x)")
             for one, pair in found
-            if pair.gain is not None and verdict(pair.interval, pair.p_holm, margin) == wanted
+            if pair.gain is not None
+            and verdict(pair.interval, pair.p_holm, margin, pair.bound) == wanted
         ]
         if claims:
             parts.append(f"{verb} in {_by_scenario(claims)}")
@@ -82,25 +83,10 @@ def _by_scenario(claims: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _size(gain: float, metric: Metric) -> str:
-    """A log gain as the verdict table says it: "1.35x faster", "1.10x less", "1.00x"."""
-    size = words.factor(math.exp(abs(gain)))
-    better, worse = ("more", "less") if metric == "goodput" else ("faster", "slower")
-    return f"{size}x" if size == "1.00" else f"{size}x {better if gain >= 0 else worse}"
-
-
-def _told(gain: float | None, interval: Interval | None, metric: Metric) -> str:
-    """ "1.35x faster (1.20–1.49)"; the interval is on the same scale as the factor."""
-    if gain is None:
-        return "no data"
-    return _size(gain, metric) + (
-        f" ({_span(gain, interval.low, interval.high)})" if interval else ""
-    )
-
-
-def _span(gain: float | None, low: float | None, high: float | None) -> str:
-    """From `low` to `high` in the direction of `gain`: "0.90–1.62" of what is 1.20x slower."""
-    if gain is None or low is None or high is None:
+def _orders(share: Share) -> str:
+    """The range over the orders in the direction of the share: "0.90–1.62" of 1.20x slower."""
+    gain, low, high = share.gain, share.low_order, share.high_order
+    if gain is None or low is None or high is None or share.bound:
         return "–"
     if gain < 0 and words.factor(math.exp(-gain)) != "1.00":
         low, high = -high, -low
@@ -137,8 +123,8 @@ def worth_rows(
                     scenario=one.scenario,
                     metric=one.metric,
                     layer=share.layer,
-                    worth=_told(share.gain, share.interval, one.metric),
-                    orders=_span(share.gain, share.low_order, share.high_order),
+                    worth=words.effect(estimate(share, one.metric)),
+                    orders=_orders(share),
                     level=words.confidence(share.interval),
                     blocks=str(share.n),
                     p=words.p_value(share.p_holm),
@@ -146,22 +132,27 @@ def worth_rows(
                     share=share,
                 )
             )
-        rows.append(_sum_row(one, "all layers", one.total, one.total_interval))
+        total = Estimate(one.metric, one.total, one.total_interval, one.total_bound)
+        rows.append(_sum_row(one, "all layers", total))
         if one.method == "first-in/last-in":
-            rows.append(_sum_row(one, "unexplained", one.residual, one.residual_interval))
+            left = Estimate(one.metric, one.residual, one.residual_interval, one.residual_bound)
+            rows.append(_sum_row(one, "unexplained", left))
     return tuple(rows)
 
 
-def _sum_row(
-    one: Attribution, name: str, gain: float | None, interval: Interval | None
-) -> WorthRow:
+def estimate(share: Share, metric: Metric) -> Estimate:
+    """A share with its metric, for `words`."""
+    return Estimate(metric, share.gain, share.interval, share.bound)
+
+
+def _sum_row(one: Attribution, name: str, sum_: Estimate) -> WorthRow:
     return WorthRow(
         scenario=one.scenario,
         metric=one.metric,
         layer=name,
-        worth=_told(gain, interval, one.metric),
+        worth=words.effect(sum_),
         orders="",
-        level=words.confidence(interval),
+        level=words.confidence(sum_.interval),
         blocks=str(one.shares[0].n),
         p="",
         verdict="",

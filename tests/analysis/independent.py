@@ -54,6 +54,11 @@ def run_numbers(folder: Path) -> dict[str, Any]:
         "lateness_p50_s": np.percentile(late, 50) if len(late) else None,
         "lateness_p99_s": np.percentile(late, 99) if len(late) else None,
         "lateness_max_s": late.max() if len(late) else None,
+        "censored": [
+            name
+            for name, percent in (("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99))
+            if (n - 1) * percent > 100 * (int(ok.sum()) - 1)
+        ],
         "outcomes": {name: int((outcome == name).sum()) for name in sorted(set(outcome))},
         "block": facts["block"],
         "seed": facts["seed"],
@@ -109,16 +114,23 @@ def holm(values: list[float | None]) -> list[float | None]:
     return adjusted
 
 
-def verdict(interval: tuple[float, float, float] | None, p: float | None, margin: float) -> str:
+def bound_of(old: Any, new: Any) -> str | None:
+    """What is known of a gain, by whether quantiles of a side lie among failures."""
+    return ("unknown" if new else "at least") if old else "at most" if new else None
+
+
+def verdict(
+    interval: tuple[float, float, float] | None, p: float | None, margin: float, known: str | None
+) -> str:
     bound = math.log(1 + margin)
     if interval is None or p is None:
         return "inconclusive"
     low, high, level = interval
     if low > bound and p <= ALPHA:
-        return "improved"
+        return "improved" if known in (None, "at least") else "inconclusive"
     if high < -bound and p <= ALPHA:
-        return "regressed"
-    if -bound <= low and high <= bound and level >= 1 - ALPHA:
+        return "regressed" if known in (None, "at most") else "inconclusive"
+    if -bound <= low and high <= bound and level >= 1 - ALPHA and not known:
         return "equivalent"
     return "inconclusive"
 
@@ -135,7 +147,11 @@ def compare(
     interval = signed_rank(values)
     walsh = [(a + b) / 2 for i, a in enumerate(values) for b in values[i:]]
     gain = float(np.median(walsh)) if walsh else None
+    failing = [[b for b in gains if metric in pairs[b][side]["censored"]] for side in (0, 1)]
     return {
+        "censored_old": failing[0],
+        "censored_new": failing[1],
+        "bound": bound_of(*failing),
         "blocks": list(gains),
         "left_out": [block for block in blocks if block not in gains],
         "log_gains": values,
@@ -158,7 +174,9 @@ def finish(one: dict[str, Any], p_holm: float | None, family: int) -> dict[str, 
     low, high = interval[:2] if interval else (None, None)
     factor = None if gain is None else math.exp(gain)
     out = {name: value for name, value in one.items() if not name.startswith("_")}
-    out |= {"p_holm": p_holm, "family": family, "verdict": verdict(interval, p_holm, margin)}
+    known = one["bound"]
+    out |= {"p_holm": p_holm, "family": family}
+    out |= {"verdict": verdict(interval, p_holm, margin, known)}
     out |= {"gain": factor, "ratio": None if gain is None else math.exp(sign * gain)}
     if interval:
         ends = sorted((math.exp(sign * low), math.exp(sign * high)))
@@ -168,6 +186,8 @@ def finish(one: dict[str, Any], p_holm: float | None, family: int) -> dict[str, 
     leaning = None
     if out["verdict"] == "inconclusive" and len(logs) > 1:
         leaning = "better" if min(logs) > bound else "worse" if max(logs) < -bound else None
+        if known not in (None, {"better": "at least", "worse": "at most"}.get(str(leaning))):
+            leaning = None
     needed = max(8, math.ceil(math.log2(2 * max(family, 1) / ALPHA)))
     out |= {"leaning": leaning, "screening": len(logs) < needed}
     return out | {"printed": printed(out, one["_metric"], gain, interval)}
@@ -182,19 +202,24 @@ def three(value: float) -> str:
 
 
 def printed(out: dict[str, Any], metric: str, gain: float | None, interval: Any) -> dict[str, str]:
-    effect = "no data"
-    if gain is not None:
+    effect, known = "no data", out["bound"]
+    if known == "unknown" and gain is not None:
+        effect = f"{metric} lies among failures; see goodput"
+    elif gain is not None:
         size = three(math.exp(abs(gain)))
         up = gain >= 0
         words = ("more", "less") if metric == "goodput" else ("faster", "slower")
         effect = "1.00x" if size == "1.00" else f"{size}x {words[0] if up else words[1]}"
+        if known:
+            least = (known == "at least") == (up or size == "1.00")
+            effect = f"{'at least' if least else 'at most'} {effect}"
         if interval:
             low, high = interval[:2]
             if not up and three(math.exp(-gain)) != "1.00":
                 low, high = -high, -low
             effect += f" ({three(math.exp(low))}–{three(math.exp(high))})"
     p = out["p_holm"]
-    moved = out["better"] or out["worse"] or not out["n"]
+    moved = out["better"] or out["worse"] or not out["n"] or known
     return {
         "effect": effect,
         "level": f"{100 * interval[2]:.1f}%" if interval else "–",

@@ -252,6 +252,26 @@ def test_additive_effects_are_not_called_interactions() -> None:
     )
 
 
+def test_layers_that_all_fail_are_not_worth_the_same() -> None:
+    """Nothing helps p95 out of the failures but all layers together: who is to be praised?"""
+    sets = [frozenset(one) for size in range(4) for one in combinations("abc", size)]
+    rng = np.random.default_rng(5)
+    values = {one: rng.normal(2.0, 0.01, 8) if len(one) == 3 else np.zeros(8) for one in sets}
+    fails = frozenset(one for one in sets if len(one) < 3)
+    one = attribute_game("steady", "p95", Game(values, fails), "abc", 0.03)
+    assert {(share.bound, share.verdict) for share in one.shares} == {("unknown", "inconclusive")}
+    assert one.total_bound == "at least" and one.residual_p is None
+    assert sentences([one], 0.03) == ("Undecided so far, more blocks may decide: a, b and c.",)
+    told = {row.layer: row.worth for row in worth_rows([one])}
+    assert told["a"] == "p95 lies among failures; see goodput"
+    assert told["all layers"].startswith("at least 7.")
+    # Where only the baseline fails, each layer is worth at least what it shows.
+    one = attribute_game("s", "p95", Game(dict(values), frozenset([frozenset()])), "abc", 0.03)
+    assert {(share.bound, share.verdict) for share in one.shares} == {("at least", "improved")}
+    assert sentences([one], 0.03)[0].startswith("a buys p95 (at least 1.9")
+    assert {pair.bound for pair in one.interactions} == {"at most"}
+
+
 @pytest.mark.parametrize(("layers", "sizes"), [("abc", {0, 1, 2, 3}), ("abcde", {0, 1, 4, 5})])
 def test_where_nothing_is_planted_errors_are_as_rare_as_announced(
     layers: str, sizes: set[int]

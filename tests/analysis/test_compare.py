@@ -108,6 +108,53 @@ def test_few_blocks_lean_but_never_conclude(n: int, level: float | None) -> None
     assert (one.better, one.n) == (n, n)
 
 
+def failing(values: dict[int, Summary], *blocks: int) -> dict[int, Summary]:
+    """The same where p95 of these blocks lies among failures."""
+    return {
+        block: replace(one, censored=("p95",) if block in blocks else ())
+        for block, one in values.items()
+    }
+
+
+FAST, SLOW = p95(*[0.05] * 8), p95(*np.linspace(0.1, 0.12, 8))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "bound", "verdict"),
+    [
+        (SLOW, failing(SLOW, 3), "at most", "inconclusive"),
+        (failing(SLOW, 3), SLOW, "at least", "inconclusive"),
+        (failing(SLOW, 3), failing(SLOW, 3), "unknown", "inconclusive"),
+        (failing(SLOW, *range(1, 9)), failing(SLOW, *range(1, 9)), "unknown", "inconclusive"),
+        (failing(SLOW, 1, 2), FAST, "at least", "improved"),
+        (SLOW, failing(FAST, 4), "at most", "inconclusive"),  # may be slower than it seems
+        (failing(SLOW, 1), failing(FAST, 2), "unknown", "inconclusive"),
+        (FAST, failing(SLOW, 1, 2), "at most", "regressed"),
+        (failing(FAST, 4), SLOW, "at least", "inconclusive"),
+        (SLOW, SLOW, None, "equivalent"),
+    ],
+)
+def test_a_quantile_among_failures_only_bounds_the_gain(
+    old: dict[int, Summary], new: dict[int, Summary], bound: str | None, verdict: str
+) -> None:
+    one = compare(old, new)
+    assert (one.bound, one.verdict) == (bound, verdict)
+    assert compare(old, new, "p50").verdict == "equivalent"  # other metrics are as they were
+
+
+def test_which_blocks_are_among_failures_is_kept() -> None:
+    pairs = pair(failing(SLOW, 2, 3), failing(FAST, 3), "p95", range(1, 9))
+    assert (pairs.censored_old, pairs.censored_new) == ((2, 3), (3,))
+
+
+def test_blocks_among_failures_lean_to_one_side_only() -> None:
+    old, new = p95(0.1, 0.1), p95(0.05, 0.05)
+    assert compare(failing(old, 1), new).leaning == "better"
+    assert compare(old, failing(new, 1)).leaning is None
+    assert compare(new, failing(old, 1)).leaning == "worse"
+    assert compare(failing(new, 1), old).leaning is None
+
+
 def test_leaning_needs_every_block_beyond_the_margin() -> None:
     assert compare(p95(0.1, 0.1), p95(0.05, 0.098)).leaning is None
     assert compare(p95(0.1, 0.1), p95(0.2, 0.15)).leaning == "worse"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fake_runs import rows
 
-from analysis.latency import ranked_latency_s
+from analysis.latency import among_failures, ranked_latency_s
 from analysis.records import OK, OUTCOMES, REJECTED, RESET, TIMEOUT, UNSENT
 from analysis.summary import has_quantile, summarize_records
 
@@ -61,6 +61,32 @@ def test_all_timeouts_are_finite_and_nothing_is_good() -> None:
     s = summarize_records(rows([NEVER] * 50, [TIMEOUT] * 50), 5, 10, 0.3)
     assert (s.p50_s, s.p95_s, s.mean_s) == (10, 10, 10)
     assert (s.goodput_rps, s.throughput_rps, s.error_rate) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "ok", "q", "among"),
+    [
+        (21, 20, 0.95, False),  # the 20th of 21 values, the last one that succeeded
+        (21, 19, 0.95, True),
+        (22, 21, 0.95, False),
+        (22, 20, 0.95, True),  # between the 20th and the 21st: half a failure
+        (100, 96, 0.95, False),
+        (100, 95, 0.95, True),
+        (1, 1, 0.5, False),
+        (1, 0, 0.5, True),
+    ],
+)
+def test_which_quantiles_lie_among_failures(n: int, ok: int, q: float, among: bool) -> None:
+    assert among_failures(n, ok, q) is among
+    # What a notebook gets that counts failures as endless.
+    assert (np.quantile(np.where(np.arange(n) < ok, 0.1, 1e9), q) > 1) == among
+
+
+def test_a_run_names_its_quantiles_among_failures() -> None:
+    half = [OK] * 92 + [REJECTED] * 8
+    s = summarize_records(rows([0.1] * 100, half), 10, 10, 0.3)
+    assert s.censored == ("p95", "p99") and s.p95_s == 10
+    assert summarize_records(rows([0.1] * 100, [OK] * 100), 10, 10, 0.3).censored == ()
 
 
 def test_nothing_sent_has_no_lateness() -> None:

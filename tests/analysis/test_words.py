@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from analysis import words
 from analysis._signedrank import Interval
-from analysis.compare import Comparison, Pairs
+from analysis.compare import Bound, Comparison, Pairs
 
 
 def comparison(
@@ -47,6 +48,28 @@ def comparison(
 )
 def test_effect(one: Comparison, text: str) -> None:
     assert words.effect(one) == text
+
+
+@pytest.mark.parametrize(
+    ("one", "bound", "text"),
+    [
+        (comparison(2.306, 1.904, 2.797), "at least", "at least 2.31x faster (1.90–2.80)"),
+        (comparison(0.8, 0.7, 0.9), "at least", "at most 1.25x slower (1.11–1.43)"),
+        (comparison(0.8, 0.7, 0.9), "at most", "at least 1.25x slower (1.11–1.43)"),
+        (comparison(2.306, 1.904, 2.797), "at most", "at most 2.31x faster (1.90–2.80)"),
+        (comparison(0.998, 0.98, 1.02), "at most", "at most 1.00x (0.98–1.02)"),
+        (comparison(1.0, 1.0, 1.0001), "unknown", "p95 lies among failures; see goodput"),
+        (comparison(None), "unknown", "no data"),
+    ],
+)
+def test_an_effect_of_quantiles_among_failures_is_a_bound(
+    one: Comparison, bound: Bound, text: str
+) -> None:
+    assert words.effect(replace(one, bound=bound)) == text
+
+
+def test_blocks_among_failures_are_not_called_the_same() -> None:
+    assert words.better_in(replace(comparison(1.0, n=3), bound="unknown")) == "0/3"
 
 
 @pytest.mark.parametrize(
