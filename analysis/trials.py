@@ -68,6 +68,16 @@ def rates(sample: Floats, truth: Floats, margin: float) -> Rates:
     )
 
 
+def equivalent(sample: Floats, margin: float) -> float:
+    """The share of comparisons that are called `equivalent`: gains (e, c, blocks)."""
+    # That rule looks at the interval alone, and p is slow.
+    return float(np.mean([
+        verdict(signed_rank_interval(row, 1 - ALPHA), 1.0, margin) == "equivalent"
+        for one in sample
+        for row in one
+    ]))  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Stopped:
     """What `--until-width` came to, over experiments whose truth is no effect."""

@@ -1,7 +1,8 @@
 """Does the method keep its promises? `python -m analysis.validation` simulates and says.
 
 Writes `analysis/validation.md`: false positives of A/A experiments, coverage of the intervals,
-power beside what the planner announces, and coverage under `--until-width`.
+power beside what the planner announces, `equivalent` where it is false, and coverage under
+`--until-width`.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import numpy as np
 
 from analysis import trials
 from analysis._signedrank import Floats
-from analysis._validation_page import EFFECT, MARGIN, Found, Sequential, page
+from analysis._validation_page import EFFECT, MARGIN, QUIET, Found, Sequential, page
 from analysis.files import write_text
 from analysis.power import power_of, simulated_noise_sd
 from analysis.simulate import Queue, log_quantiles
@@ -52,17 +53,20 @@ def validate(
     found = []
     for blocks in BLOCKS:
         pair = trials.gains(planted[:, :blocks], PAIR)
+        same = trials.gains(equal[:, :blocks], CUMULATIVE)
+        edge = np.log1p(MARGIN)
         found.append(
             Found(
                 queue=queue,
                 blocks=blocks,
-                equal=trials.rates(
-                    trials.gains(equal[:, :blocks], CUMULATIVE), np.zeros(5), MARGIN
-                ),
+                equal=trials.rates(same, np.zeros(5), MARGIN),
                 planted=trials.rates(trials.gains(planted[:, :blocks], CUMULATIVE), truth, MARGIN),
                 announced=power_of(EFFECT, noise_sd, blocks, len(CUMULATIVE), MARGIN),
                 pair=trials.rates(pair, truth[:1], MARGIN),
                 pair_announced=power_of(EFFECT, noise_sd, blocks, 1, MARGIN),
+                at_margin=trials.equivalent(edge + same, MARGIN),
+                at_margin_quiet=trials.equivalent(edge + QUIET * same, MARGIN),
+                same_quiet=trials.equivalent(QUIET * same, MARGIN),
             )
         )
     return tuple(found), tuple(_sequential(queue, equal, one) for one in (PAIR, CUMULATIVE))

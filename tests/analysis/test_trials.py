@@ -7,6 +7,7 @@ from analysis.trials import (
     PAIR,
     binomial_limit,
     centre,
+    equivalent,
     gains,
     median_half_width,
     rates,
@@ -30,6 +31,19 @@ def test_a_large_effect_is_always_found_and_none_hardly_ever() -> None:
     assert none.family <= none.test <= binomial_limit(150)
     assert none.coverage > 0.92
     assert rates(noise, np.full(2, 0.5), 0.03).coverage == 0.0
+
+
+def test_equivalent_is_rare_at_the_margin_and_usual_within_it() -> None:
+    noise = np.random.default_rng(4).standard_normal((400, 2, 8))
+    edge = np.log1p(0.03)
+    for sd in (0.001, 0.004):
+        for side in (edge, -edge):
+            assert equivalent(side + sd * noise, 0.03) <= binomial_limit(800, 0.025)
+    assert (
+        equivalent(edge + 0.001 * noise, 0.03) > 0.005
+    )  # ... and the test is one: 2% are expected
+    assert equivalent(0.001 * noise, 0.03) == 1.0
+    assert equivalent(0.001 * noise[:, :, :5], 0.03) == 0.0  # too few blocks
 
 
 def test_the_binomial_band_is_scipys_interval() -> None:
