@@ -5,6 +5,7 @@ What the interval captures: variation between blocks of one machine on one plan,
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,13 @@ class Interval:
 
 def walsh_averages(values: Floats) -> Floats:
     """Sorted means of all pairs i <= j, each value with itself too: (..., n) -> (..., n(n+1)/2)."""
-    first, second = np.triu_indices(values.shape[-1])
+    first, second = _pairs(values.shape[-1])
     return np.sort((values[..., first] + values[..., second]) / 2)
+
+
+@cache
+def _pairs(n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    return np.triu_indices(n)
 
 
 def hodges_lehmann(values: Floats) -> float:
@@ -32,6 +38,7 @@ def hodges_lehmann(values: Floats) -> float:
     return float(np.median(walsh_averages(values)))
 
 
+@cache
 def rank_sum_probabilities(n: int) -> Floats:
     """P(W+ = w) for w = 0..n(n+1)/2 under symmetry about zero, shape (n(n+1)/2 + 1,).
 
@@ -43,6 +50,7 @@ def rank_sum_probabilities(n: int) -> Floats:
         wider[: len(mass)] += mass / 2
         wider[rank:] += mass / 2
         mass = wider
+    mass.flags.writeable = False  # whoever asks again gets the same array
     return mass
 
 

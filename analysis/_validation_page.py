@@ -172,8 +172,8 @@ what the planner foretells from the noise of the simulated queue. Coverage is th
 intervals; their truth is the centre of the simulated log ratios."""
 
 _AT_MARGIN = f"""\
-Every step truly gains the margin itself, {MARGIN:.0%}: the gains of the equal variants, shifted. The
-share of comparisons that are called `equivalent` all the same, with the noise of the queue, and
+Every step truly gains the margin itself, {MARGIN:.0%}: the gains of the equal variants, shifted.
+The share of comparisons that are called `equivalent` all the same, with the noise of the queue, and
 with {QUIET:g} times it (quiet), where intervals are narrow enough to fit; beside it the same share
 where the variants are truly equal. `equivalent` is a claim about one comparison: two one-sided
 tests at 2.5% each, one for either edge of the margin, both of which must reject, so that nothing is

@@ -1,12 +1,16 @@
-"""The answer in plain words: which layers are worth it, where, by how much, how sure."""
+"""The answer in plain words: which layers are worth it, where, by how much, how sure.
 
-from collections.abc import Sequence
+A badge picks from every scenario and metric, and the reader picks from the badges: for them p is
+corrected by Holm over all judged cells together, not only over those of one scenario and metric.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from analysis import words
 from analysis.ablation import Step
-from analysis.compare import Comparison, Metric
+from analysis.compare import Comparison, Metric, as_one_family, blocks_needed
 from analysis.findings import Findings
 
 Status = Literal["worth it", "trade-off", "costs", "no difference", "undecided"]
@@ -42,14 +46,46 @@ class Answer:
     headline: str
     gist: str  # which layers are worth it: the badges in one line; empty with one step or none
     layers: tuple[LayerAnswer, ...]  # the total, if there is one, is last
+    note: str = ""  # what badges would take to be verdicts; empty where they are
 
 
 def answer(findings: Findings) -> Answer:
     """The words for an ablation, from its verdicts on p50, p95 and goodput."""
-    layers = tuple(_layer(findings, step) for step in findings.ablation.steps)
+    judged = judged_cells(findings)
+    layers = tuple(_layer(findings, step, judged[step]) for step in findings.ablation.steps)
     if not layers:
         return Answer("One variant only: there is nothing to compare it with.", "", ())
-    return Answer(_headline(findings, layers[-1]), _gist(layers), layers)
+    return Answer(_headline(findings, layers[-1]), _gist(layers), layers, _note(judged))
+
+
+def judged_cells(findings: Findings) -> dict[Step, list[Comparison]]:
+    """What the badge of each step is made of: all scenarios and judged metrics, as one family."""
+    cells = [
+        (step, one)
+        for step in findings.ablation.steps
+        for scenario in findings.runs.scenarios
+        for metric in JUDGED
+        if (one := findings.ablation.comparison(scenario, metric, step)) is not None
+    ]
+    found: dict[Step, list[Comparison]] = {step: [] for step in findings.ablation.steps}
+    together = as_one_family([one for _, one in cells])
+    for (step, _), one in zip(cells, together, strict=True):
+        found[step].append(one)
+    return found
+
+
+def _note(judged: Mapping[Step, Sequence[Comparison]]) -> str:
+    """ "The badges pick from 45 cells, ..." where there are too few blocks for a verdict of all."""
+    cells = [one for own in judged.values() for one in own]
+    family = cells[0].family
+    fewest, needed = min(one.n for one in cells), blocks_needed(family)
+    if fewest >= needed:
+        return ""
+    return (
+        f"The badges pick from {family} cells (steps, loads and {words.listed(JUDGED)}), which "
+        f"takes {needed} blocks to be more than a look; here are {fewest}. Each cell has its own "
+        "verdict below."
+    )
 
 
 def _gist(layers: Sequence[LayerAnswer]) -> str:
@@ -58,7 +94,7 @@ def _gist(layers: Sequence[LayerAnswer]) -> str:
     if len(steps) < 2:
         return ""
     by_label: dict[str, list[str]] = {}
-    for layer in sorted(steps, key=lambda one: (one.looks, ORDER.index(one.status))):
+    for layer in sorted(steps, key=lambda one: (ORDER.index(one.status), one.looks)):
         by_label.setdefault(layer.label, []).append(layer.step.name)
     told = (
         f"{label[0].upper()}{label[1:]}: {words.listed(names)}."
@@ -91,14 +127,8 @@ def _leaning_count(one: Comparison) -> str:
     return f"{one.better if one.leaning == 'better' else one.worse} of {one.n}"
 
 
-def _layer(findings: Findings, step: Step) -> LayerAnswer:
+def _layer(findings: Findings, step: Step, judged: Sequence[Comparison]) -> LayerAnswer:
     ablation = findings.ablation
-    judged = [
-        one
-        for scenario in findings.runs.scenarios
-        for metric in JUDGED
-        if (one := ablation.comparison(scenario, metric, step)) is not None
-    ]
     wins = [one for one in judged if one.verdict == "improved"]
     losses = [one for one in judged if one.verdict == "regressed"]
     looks = False
@@ -150,7 +180,7 @@ def _sentence(
     wins: list[Comparison], losses: list[Comparison], status: Status, looks: bool, scenarios: int
 ) -> str:
     if status == "undecided":
-        return "The intervals reach across the margin: more blocks or a quieter machine may decide."
+        return "Not beyond the margin and luck: more blocks or a quieter machine may decide."
     if status == "no difference":
         return "Every interval lies within the margin."
     parts = []

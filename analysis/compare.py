@@ -6,7 +6,7 @@ metric of two runs, signed so that **positive is better for the second variant**
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -229,3 +229,22 @@ def compare_family(
             )
         )
     return tuple(comparisons)
+
+
+def as_one_family(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """The same comparisons for a claim that picks from all of them: Holm over all together.
+
+    A verdict that only its own family carries becomes inconclusive. `equivalent` has no p that
+    could be corrected: claim it of all of them, as intersection-union tests do, not of some.
+    """
+    corrected = holm([one.p for one in comparisons])
+    family = sum(p is not None for p in corrected)
+    return tuple(
+        replace(
+            one,
+            p_holm=p_holm,
+            family=family,
+            verdict=verdict(one.interval, p_holm, one.margin, one.bound),
+        )
+        for one, p_holm in zip(comparisons, corrected, strict=True)
+    )

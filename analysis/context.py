@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis import words
+from analysis.answer import JUDGED, judged_cells
 from analysis.compare import ALPHA
 from analysis.facts import RunFacts
 from analysis.findings import Findings
@@ -118,6 +119,7 @@ def warnings_of(material: Material, findings: Findings) -> tuple[str, ...]:
 def _method(findings: Findings) -> tuple[str, ...]:
     margin = words.percent(findings.runs.plan.margin, 0)
     family = max((one.family for one in findings.comparisons), default=0)
+    badges = max((one.family for own in judged_cells(findings).values() for one in own), default=0)
     return (
         "The unit is the run, never the request: in a block every variant replays the same "
         "schedule, and a comparison takes the ratio of two runs of a block. Each variant has a "
@@ -131,12 +133,15 @@ def _method(findings: Findings) -> tuple[str, ...]:
         "signed-rank interval, with the level it really attains. It covers the variation between "
         "blocks on this machine, not other machines or days.",
         f"p is the exact sign-flip test, corrected by Holm over the family of one scenario and "
-        f"metric: the steps and the total, {family} tests. It is not corrected across scenarios "
-        "and metrics: the more of them a claim picks from, the weaker it is.",
+        f"metric: the steps and the total, {family} tests. That of a cell is not corrected across "
+        "scenarios and metrics: the more of them a claim picks from, the weaker it is. The badges "
+        "at the top and the line that sums them up do pick: for them Holm corrects over all steps, "
+        f"loads and {words.listed(JUDGED)} together, {badges} tests.",
         f"improved / regressed: the whole interval is beyond the margin of {margin}, and p <= "
         f"{words.percent(ALPHA, 0)}. equivalent: the whole interval lies within the margin, at a "
-        f"level of at least {words.percent(1 - ALPHA, 0)}. inconclusive: everything else; an arrow "
-        "says that every block was beyond the margin on that side.",
+        f"level of at least {words.percent(1 - ALPHA, 0)}: a claim about that one comparison, two "
+        "one-sided tests at 2.5% each, which nothing is to be corrected for. inconclusive: "
+        "everything else; an arrow says that every block was beyond the margin on that side.",
         "p99 is given only for runs of at least 1000 requests.",
         *_stopping(findings),
     )

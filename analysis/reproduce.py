@@ -63,6 +63,13 @@ SOURCES: Sequence[Source] = (
         "old run, equivalent of neither.",
     ),
     Source(
+        "badge of a step",
+        "p and interval of its p50, p95 and goodput under each load",
+        "the verdict rule with p corrected over all steps, loads and these metrics together. Worth "
+        "it: some improved, none regressed; costs: the reverse; trade-off: both; no difference: "
+        "all equivalent.",
+    ),
+    Source(
         "percentile curves",
         "records.parquet of all blocks",
         "quantiles of each run at 1 - 1/10^(k/20), then the median over blocks.",

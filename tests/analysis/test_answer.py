@@ -1,11 +1,17 @@
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_runs
+import numpy as np
 import pytest
 from fake_runs import Experiment, planted
 
-from analysis.answer import Answer, answer
-from analysis.findings import find
+from analysis.ablation import Ablation, Family, steps_of
+from analysis.answer import JUDGED, Answer, answer
+from analysis.compare import Contrast, Pairs, compare_family
+from analysis.findings import Findings, find
+from analysis.trials import binomial_limit
 
 SPECS = ("baseline", "a", "a+b", "a+b+c", "a+b+c+d", "a+b+c+d+e")
 
@@ -28,7 +34,9 @@ def told(tmp_path: Path, blocks: int) -> Answer:
 
 
 def test_each_layer_gets_the_word_it_earned(tmp_path: Path) -> None:
-    layers = told(tmp_path, blocks=8).layers
+    result = told(tmp_path, blocks=11)
+    layers = result.layers
+    assert result.note == ""
     assert [(one.step.name, one.label) for one in layers] == [
         ("a", "worth it"),
         ("b", "trade-off"),
@@ -41,6 +49,51 @@ def test_each_layer_gets_the_word_it_earned(tmp_path: Path) -> None:
     assert layers[1].sentence == (
         "Gains p50 under bursty; p95 under bursty, but costs p50 under steady; p95 under steady."
     )
+
+
+def test_a_badge_takes_more_blocks_than_each_of_its_cells(tmp_path: Path) -> None:
+    result = told(tmp_path, blocks=8)
+    first = result.layers[0]
+    assert {p95.verdict for _, p95, _ in first.cells} == {"improved"}  # one family of 6 each
+    assert first.label == "looks worth it"  # 6 steps x 2 loads x 3 metrics
+    assert result.note.startswith(
+        "The badges pick from 36 cells (steps, loads and p50, p95 and goodput), which takes 11 "
+    )
+
+
+def equal_variants(rng: np.random.Generator, blocks: int) -> Findings:
+    """Five variants that are the same, under three loads, as far as an answer needs them."""
+    variants = ("a", "b", "c", "d", "e")
+    steps = steps_of(variants, {})
+    families = []
+    for scenario in fake_runs.SCENARIOS:
+        for metric in JUDGED:
+            logs = dict(zip(variants, rng.normal(0, 0.1, (5, blocks)), strict=True))
+            contrasts = {
+                Contrast(s.old, s.new): Pairs(
+                    tuple(range(blocks)), tuple(logs[s.old] - logs[s.new]), ()
+                )
+                for s in steps
+            }
+            compared = compare_family(scenario, metric, contrasts, 0.03)
+            families.append(Family(scenario, metric, compared))
+    runs = SimpleNamespace(scenarios=fake_runs.SCENARIOS)
+    return Findings(runs, (), Ablation(steps, tuple(families)))  # type: ignore[arg-type]
+
+
+def test_badges_of_equal_variants_are_wrong_as_rarely_as_one_test() -> None:
+    rng = np.random.default_rng(7)
+    experiments = 120
+    wrong = cells = 0
+    for _ in range(experiments):
+        findings = equal_variants(rng, blocks=11)
+        told = answer(findings)
+        decided = ("worth it", "costs", "trade-off")
+        wrong += any(one.status in decided and not one.looks for one in told.layers)
+        cells += any(one.verdict in ("improved", "regressed") for one in findings.comparisons)
+    most = binomial_limit(experiments) * experiments
+    assert wrong <= most
+    assert cells > 1.5 * most  # so often a badge that is made of cells alone would be wrong
 
 
 def test_few_blocks_only_look_like_something(tmp_path: Path) -> None:
@@ -87,6 +140,10 @@ def test_the_gist_names_what_is_worth_it_first(tmp_path: Path) -> None:
     factors = {"baseline": 1.0, "onnx": 2.0, "onnx+quantized": 0.5, "onnx+quantized+batching": 0.5}
     fake_runs.write(
         tmp_path,
-        Experiment(planted(factors), tuple(factors), ("steady",), 8, duration_s=4),
+        Experiment(planted(factors), tuple(factors), ("steady",), 9, duration_s=4),
     )
     assert answer(find(tmp_path)).gist.startswith("Worth it: quantized. Costs: onnx.")
+    for folder in (tmp_path / "runs").glob("b009-*"):
+        shutil.rmtree(folder)
+    gist = answer(find(tmp_path)).gist
+    assert gist.startswith("Looks worth it: quantized. Looks costly: onnx.")
