@@ -2,6 +2,10 @@
 
 Whatever is not a good request is answered here with a 4xx and its reason in JSON, before it costs
 a place in a queue; the service behind it only sees texts that a tokenizer can take.
+
+What comes before it is the server's: a connection on which nothing, or half a head, has arrived
+stays open for as long as the client likes. Uvicorn's keep-alive limit begins with an answer and it
+has no limit for heads; where clients are not trusted, a proxy in front has to have one.
 """
 
 import asyncio
@@ -24,6 +28,10 @@ MAX_BODY_BYTES = 1 << 20
 MAX_DISCARDED_BYTES = 16 << 20
 MAX_TEXTS = 64
 MAX_IN_FLIGHT = 128  # requests in one worker, waiting or running
+# Requests in one worker whose body is on its way, and the bytes of those: a client that sends
+# slowly, or nothing after its headers, takes no place from one that has sent what it wants.
+MAX_ARRIVING = 4096
+MAX_ARRIVING_BYTES = 128 << 20
 BODY_TIMEOUT_S = 10.0
 DEADLINE_S = 25.0  # below BentoML's own limit, which answers 504
 RETRY_AFTER = (b"retry-after", b"1")
@@ -46,6 +54,7 @@ class Contract:
     def __init__(self, app: App, leaving: Leaving | None = None) -> None:
         self.app = app
         self.in_flight = 0
+        self.arriving = Arriving()
         self.leaving = leaving or Leaving()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,18 +64,31 @@ class Contract:
             return
         if self.leaving.watched:
             send = _closing(send, self.leaving)
-        self.in_flight += 1
         try:
-            if self.in_flight > self.most_in_flight:
-                most = self.most_in_flight
-                raise Refusal(503, f"{most} requests are in progress: try again later")
             headers = dict(scope["headers"])
             _require_json(headers)
-            texts = parse_texts(await _read_body(headers, receive))
-            self.count(await self.forward(scope, headers, texts, receive, send))
+            texts = parse_texts(await self.arriving.read(headers, receive))
+            self.count(await self._forward(scope, headers, texts, receive, send))
         except Refusal as refusal:
             self.count(refusal.status)
             await _refuse(send, refusal)
+        except Exception:
+            self.count(500)  # which is what the server around this makes of it
+            raise
+
+    async def _forward(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        texts: list[str],
+        receive: Receive,
+        send: Send,
+    ) -> int:
+        if self.in_flight >= self.most_in_flight:
+            raise Refusal(503, f"{self.in_flight} requests are in progress: try again later")
+        self.in_flight += 1
+        try:
+            return await self.forward(scope, headers, texts, receive, send)
         finally:
             self.in_flight -= 1
 
@@ -90,11 +112,16 @@ class Contract:
         except TimeoutError:
             if answer.status:
                 raise
-            raise Refusal(503, f"no answer within {DEADLINE_S:g} s: try again later") from None
+            raise no_answer() from None
         return answer.status
 
     def count(self, status: int) -> None:
         """Called with the status of every answer; BentoML has counted it already."""
+
+
+def no_answer() -> Refusal:
+    """What a request gets whose answer takes longer than any variant may take."""
+    return Refusal(503, f"no answer within {DEADLINE_S:g} s: try again later")
 
 
 def parse_texts(body: bytes) -> list[str]:
@@ -132,33 +159,56 @@ def _require_json(headers: dict[bytes, bytes]) -> None:
         raise Refusal(415, "send Content-Type: application/json")
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    if int(headers.get(b"content-length", b"0")) > MAX_DISCARDED_BYTES:
-        raise _too_large()
-    body, arrived = bytearray(), 0
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while arrived <= MAX_DISCARDED_BYTES:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refusal(400, "the client closed the connection")
-                chunk = message.get("body", b"")
-                arrived += len(chunk)
-                if arrived <= MAX_BODY_BYTES:
-                    body += chunk
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
-    if arrived > MAX_BODY_BYTES:
-        raise _too_large()
-    return bytes(body)
-
-
 def _too_large() -> Refusal:
     # Never kept in a local variable of where it is raised: its traceback would keep that frame,
     # and with it the body, until the garbage collector comes by.
     return Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+
+
+class Arriving:
+    """The bodies on their way to one worker."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.held_bytes = 0
+
+    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The whole body of a request; raises Refusal if it is too large, or too slow."""
+        if int(headers.get(b"content-length", b"0")) > MAX_DISCARDED_BYTES:
+            raise _too_large()
+        if self.requests >= MAX_ARRIVING:
+            raise Refusal(503, f"{self.requests} requests are arriving: try again later")
+        body = bytearray()
+        self.requests += 1
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                arrived = await self._fill(body, receive)
+        except TimeoutError:
+            raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
+        finally:
+            self.requests -= 1
+            self.held_bytes -= len(body)
+        if arrived > MAX_BODY_BYTES:
+            raise _too_large()
+        return bytes(body)
+
+    async def _fill(self, body: bytearray, receive: Receive) -> int:
+        """Bytes that arrived, more than MAX_BODY_BYTES of which are not kept."""
+        arrived = 0
+        while arrived <= MAX_DISCARDED_BYTES:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refusal(400, "the client closed the connection")
+            chunk = message.get("body", b"")
+            arrived += len(chunk)
+            if arrived <= MAX_BODY_BYTES:
+                body += chunk
+                self.held_bytes += len(chunk)
+                if self.held_bytes > MAX_ARRIVING_BYTES:
+                    raise Refusal(503, "too many bodies are arriving: try again later")
+            if not message.get("more_body", False):
+                break
+        return arrived
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -1,21 +1,25 @@
-"""A few threads that run the model, and the queue before them.
+"""A few threads that run the model, and who is let in before them.
 
 The event loop never runs the model and never waits for it. ONNX Runtime and the tokenizer release
 Python's lock, so the threads of one process use all its cores, share one copy of the weights, and
 are evenly loaded by construction: whichever is free takes the oldest request, and those that are
 worth running with it. Nothing waits for a batch to fill.
+
+The deadline is for waiting. What would have to wait and could not be answered within it is refused
+at once, and so is what still waits when it is over. What finds a free lane is run even if one pass
+takes longer than the deadline: a slow model serves one request a lane, and no more.
 """
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from bentofiles.packing import Costs, Size, pack, size_of
+from bentofiles.line import Job, Line, Part
+from bentofiles.packing import Costs, Size, pack, size_of, split
 
-MOST_LOOKED_AT = 64  # waiting requests that one choice considers
+MOST_LOOKED_AT = 64  # waiting parts that one choice considers
 SMOOTHING = 0.05  # weight of a new pass in how far the costs are off
 
 
@@ -23,33 +27,12 @@ class Refused(Exception):
     """There is no time left to answer this request before its deadline."""
 
 
-class Job:
-    """A request on its way through the queue; `size` in texts and estimated tokens."""
-
-    __slots__ = ("answer", "cost_s", "deadline_s", "queued_s", "size", "texts")
-
-    def __init__(
-        self,
-        texts: Sequence[str],
-        size: Size,
-        cost_s: float,
-        queued_s: float,
-        deadline_s: float,
-        answer: "asyncio.Future[Any]",
-    ) -> None:
-        self.texts = texts
-        self.size = size
-        self.cost_s = cost_s
-        self.queued_s = queued_s
-        self.deadline_s = deadline_s
-        self.answer = answer
-
-
 class Lanes:
     """Runs requests on `count` threads.
 
     `run` maps a list of texts to rows, one a text, as a list or an array; all lanes call it.
-    Without `most_tokens` every request runs alone.
+    Without `most_tokens` every request runs alone, in one pass. `observe` is told of each pass:
+    how many requests it held, and for how long those waited whose first pass it was.
     """
 
     def __init__(
@@ -62,26 +45,24 @@ class Lanes:
         deadline_s: float,
         most_tokens: int | None = None,
         most_texts: int = 32,
-        observe: Callable[[int, float], None] = lambda texts, queued_s: None,
+        observe: Callable[[int, Sequence[float]], None] = lambda requests, queued_s: None,
     ) -> None:
         self._run = run
-        self._count = count
         self._costs = costs
         self._most_text_tokens = most_text_tokens
         self._deadline_s = deadline_s
         self._most_tokens = most_tokens
         self._most_texts = most_texts
         self._observe = observe
-        self._waiting: deque[Job] = deque()
-        self._waiting_s = 0.0  # expected seconds of one lane for all that waits
+        self._line = Line()
+        self._ends_s: list[float | None] = [None] * count  # of each lane's pass, as expected
         self._off = 1.0  # passes take this many times what the costs say
-        self._idle = 0
         self._closed = False
         self._changed = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = [
-            threading.Thread(target=self._lane, name=f"lane-{number}", daemon=True)
-            for number in range(count)
+            threading.Thread(target=self._work, args=(lane,), name=f"lane-{lane}", daemon=True)
+            for lane in range(count)
         ]
         for thread in self._threads:
             thread.start()
@@ -89,27 +70,32 @@ class Lanes:
     def submit(self, texts: Sequence[str]) -> "asyncio.Future[Sequence[Any]]":
         """The rows of `texts`, to be awaited; cancelling takes the request out of the queue.
 
-        Raises Refused at once if what waits already takes longer than the deadline allows.
+        Raises Refused at once if it would have to wait and be answered after the deadline.
         """
         loop = asyncio.get_running_loop()
         now_s = perf_counter()
-        size = size_of(texts, self._most_text_tokens)
-        cost_s = self._costs.of(size.texts, size.tokens)
+        job = Job(len(texts), now_s, now_s + self._deadline_s, loop.create_future())
+        parts = self._parts(job, texts)
         with self._changed:
-            ahead_s = self._waiting_s * self._off / self._count
-            if self._waiting and ahead_s + cost_s * self._off > self._deadline_s:
+            job.at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
+            if not job.at_rest and self._done_in_s(parts, now_s) > self._deadline_s:
                 raise Refused
             self._loop = loop
-            job = Job(texts, size, cost_s, now_s, now_s + self._deadline_s, loop.create_future())
-            self._waiting.append(job)
-            self._waiting_s += cost_s
-            self._changed.notify()
+            self._line.join(job, parts)
+            self._changed.notify(len(parts))
+        timer = loop.call_later(self._deadline_s, self._expire, job)
+
+        def leave(_: "asyncio.Future[Any]") -> None:
+            timer.cancel()
+            self._forget(job)
+
+        job.answer.add_done_callback(leave)
         return job.answer
 
     @property
     def queued(self) -> int:
-        """Requests that wait for a lane."""
-        return len(self._waiting)
+        """Passes that wait for a lane."""
+        return len(self._line.parts)
 
     def close(self) -> None:
         """Let the lanes end after what they are running."""
@@ -119,85 +105,124 @@ class Lanes:
         for thread in self._threads:
             thread.join()
 
-    def _lane(self) -> None:
-        while (jobs := self._next()) is not None:
-            if not jobs:
+    def _parts(self, job: Job, texts: Sequence[str]) -> list[Part]:
+        if len(texts) == 1 or self._most_tokens is None:
+            size = size_of(texts, self._most_text_tokens)
+            return [Part(job, range(len(texts)), texts, size, self._costs.of(*size))]
+        tokens = [size_of([text], self._most_text_tokens).tokens for text in texts]
+        parts = []
+        for places in split(tokens, self._costs, self._most_tokens, self._most_texts):
+            size = Size(len(places), tokens[places[0]])
+            these = [texts[place] for place in places]
+            parts.append(Part(job, places, these, size, self._costs.of(*size)))
+        return parts
+
+    def _done_in_s(self, parts: Sequence[Part], now_s: float) -> float:
+        """Seconds until a request of these parts would be answered.
+
+        Each lane goes on with what it runs; all that waits is poured on top, the lowest first. A
+        pass that takes longer than expected is expected to take as much longer again: that is all
+        there is to know of one that is stuck.
+        """
+        largest_s = max(part.cost_s for part in parts)
+        before_s = self._line.cost_s + sum(part.cost_s for part in parts) - largest_s
+        left_s = before_s * self._off
+        busy_s = sorted(0.0 if end_s is None else abs(end_s - now_s) for end_s in self._ends_s)
+        for lanes, (level_s, next_s) in enumerate(
+            zip(busy_s, [*busy_s[1:], float("inf")], strict=True), start=1
+        ):
+            if left_s <= (next_s - level_s) * lanes:
+                break
+            left_s -= (next_s - level_s) * lanes
+        return level_s + left_s / lanes + largest_s * self._off
+
+    def _expire(self, job: Job) -> None:
+        """On the event loop, at the deadline: what still waits is refused, what runs goes on."""
+        if job.waits:
+            job.fail(Refused())
+
+    def _forget(self, job: Job) -> None:
+        if job.waits:  # parts only ever leave: without any there is nothing to lock for
+            with self._changed:
+                self._line.forget(job)
+
+    def _work(self, lane: int) -> None:
+        while (parts := self._next(lane)) is not None:
+            if not parts:
                 continue
             begin_s = perf_counter()
+            result: Sequence[Any] | Exception
             try:
-                rows = self._run([text for job in jobs for text in job.texts])
+                result = self._run([text for part in parts for text in part.texts])
+                self._learn(parts, perf_counter() - begin_s)
             except Exception as error:
-                self._tell(jobs, error)
-                continue
-            self._learn(jobs, perf_counter() - begin_s)
-            self._tell(jobs, rows)
+                result = error
+            with self._changed:  # before anybody hears of it and sends another
+                self._ends_s[lane] = None
+            self._tell(parts, result)
+            jobs = {part.job for part in parts}
+            self._observe(len(jobs), [begin_s - job.queued_s for job in jobs if not job.begun])
             for job in jobs:
-                self._observe(len(jobs), begin_s - job.queued_s)
+                job.begun = True
 
-    def _next(self) -> list[Job] | None:
-        """The jobs to run next; none if all that was looked at is off; None at the end."""
+    def _next(self, lane: int) -> list[Part] | None:
+        """What to run next; nothing if all that waited came too late; None at the end."""
         with self._changed:
-            self._idle += 1
-            while not self._waiting and not self._closed:
+            while not self._line.parts and not self._closed:
                 self._changed.wait()
-            self._idle -= 1
             if self._closed:
                 return None
             late = self._drop()
-            jobs = self._take() if self._waiting else []
+            parts = self._take() if self._line.parts else []
+            if parts:
+                expected_s = sum(part.cost_s for part in parts) * self._off
+                self._ends_s[lane] = perf_counter() + expected_s
         if late:
             self._tell(late, Refused())
-        return jobs
+        return parts
 
-    def _drop(self) -> list[Job]:
-        """Take out what nobody waits for any more; returns what is too late to begin."""
+    def _drop(self) -> list[Part]:
+        """Take out the requests at the head that can no longer be answered in time."""
         now_s, late = perf_counter(), []
-        while self._waiting:
-            job = self._waiting[0]
-            in_time = now_s + job.cost_s * self._off <= job.deadline_s
-            # A request that takes longer than the deadline allows is still served when first.
-            if not job.answer.cancelled() and (in_time or job.cost_s > self._deadline_s):
+        while self._line.parts:
+            part = self._line.parts[0]
+            if part.job.at_rest or now_s + part.cost_s * self._off <= part.job.deadline_s:
                 break
-            self._remove(0)
-            if not job.answer.cancelled():
-                late.append(job)
+            self._line.forget(part.job)
+            late.append(part)
         return late
 
-    def _take(self) -> list[Job]:
-        looked_at = min(len(self._waiting), MOST_LOOKED_AT)
+    def _take(self) -> list[Part]:
+        looked_at = self._line.parts[:MOST_LOOKED_AT]
         chosen = [0]
-        if self._most_tokens is not None and looked_at > 1:
+        if self._most_tokens is not None and len(looked_at) > 1:
             # What other lanes could do at the same time is better not run one after the other.
-            fair = -(-len(self._waiting) // (self._idle + 1))
-            sizes = [self._waiting[index].size for index in range(looked_at)]
+            fair = -(-len(self._line.parts) // self._ends_s.count(None))
+            sizes = [part.size for part in looked_at]
             chosen = pack(sizes, self._costs, self._most_tokens, self._most_texts)[:fair]
-        return [self._remove(index) for index in sorted(chosen, reverse=True)][::-1]
+        parts = [looked_at[index] for index in sorted(chosen)]
+        for part in parts:
+            self._line.remove(part)
+        return parts
 
-    def _remove(self, index: int) -> Job:
-        job = self._waiting[index]
-        del self._waiting[index]
-        self._waiting_s = self._waiting_s - job.cost_s if self._waiting else 0.0
-        return job
-
-    def _learn(self, jobs: Sequence[Job], took_s: float) -> None:
-        expected_s = sum(job.cost_s for job in jobs)
+    def _learn(self, parts: Sequence[Part], took_s: float) -> None:
+        expected_s = sum(part.cost_s for part in parts)
         self._off += SMOOTHING * (took_s / expected_s - self._off)
 
-    def _tell(self, jobs: Sequence[Job], result: Sequence[Any] | Exception) -> None:
+    def _tell(self, parts: Sequence[Part], result: Sequence[Any] | Exception) -> None:
         assert self._loop is not None
         # The loop is gone when the server is: nobody waits for the answer then.
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_deliver, jobs, result)
+            self._loop.call_soon_threadsafe(_deliver, parts, result)
 
 
-def _deliver(jobs: Sequence[Job], result: Sequence[Any] | Exception) -> None:
+def _deliver(parts: Sequence[Part], result: Sequence[Any] | Exception) -> None:
     """On the event loop: hand out the rows, or the reason why there are none."""
     begin = 0
-    for job in jobs:
-        end = begin + len(job.texts)
-        if not job.answer.done():
-            if isinstance(result, Exception):
-                job.answer.set_exception(result)
-            else:
-                job.answer.set_result(result[begin:end])
+    for part in parts:
+        end = begin + len(part.texts)
+        if isinstance(result, Exception):
+            part.job.fail(result)
+        else:
+            part.job.fill(part, result[begin:end])
         begin = end

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
+from bentofiles import contract
 from bentofiles.contract import (
-    DEADLINE_S,
     App,
     Contract,
     Receive,
     Refusal,
     Scope,
     Send,
+    no_answer,
     send_answer,
 )
 from bentofiles.lanes import Lanes, Refused
@@ -60,7 +61,7 @@ def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
         resolve_lanes(variant.settings),
         measure(predictor.probabilities, perf_counter),
         most_text_tokens=variant.model.max_tokens,
-        deadline_s=variant.settings.deadline_s or DEADLINE_S,
+        deadline_s=variant.settings.deadline_s or contract.DEADLINE_S,
         most_tokens=variant.settings.max_batch_tokens,
         observe=metrics.ran,
     )
@@ -103,7 +104,7 @@ class Lean(Contract):
             raise Refusal(503, "the model is not loaded yet")
         begin_s = perf_counter()
         try:
-            rows = await _unless_gone(lanes.submit(texts), receive)
+            rows = await _while_wanted(lanes.submit(texts), receive)
         except Refused:
             raise Refusal(503, "no time left to answer this request: try again later") from None
         if rows is None:
@@ -118,30 +119,42 @@ class Lean(Contract):
             self.desk.metrics.answered(status)
 
 
-async def _unless_gone(
+async def _while_wanted(
     answer: "asyncio.Future[Sequence[Any]]", receive: Receive
 ) -> Sequence[Any] | None:
-    """The result of `answer`; None, with it cancelled, if the client goes away before."""
-    watch: asyncio.Task[None] | None = None
+    """The result of `answer`; None, with it cancelled, if the client goes away before.
+
+    Raises Refusal, with it cancelled, if it takes longer than any variant may: its pass is stuck.
+    """
+    watch: asyncio.Task[bool] | None = None
 
     def begin() -> None:
         nonlocal watch
-        watch = asyncio.ensure_future(_cancel_when_gone(answer, receive))
+        watch = asyncio.ensure_future(_cancel_when_unwanted(answer, receive))
 
     timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, begin)
     try:
         return await answer
     except asyncio.CancelledError:
-        if watch is not None and watch.done():
+        if watch is None or not watch.done():
+            raise  # the server ends
+        if watch.result():
             return None
-        raise  # the server ends
+        raise no_answer() from None
     finally:
         timer.cancel()
         if watch is not None:
             watch.cancel()
 
 
-async def _cancel_when_gone(answer: "asyncio.Future[Sequence[Any]]", receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _cancel_when_unwanted(answer: "asyncio.Future[Sequence[Any]]", receive: Receive) -> bool:
+    """Cancel `answer` when the client goes away (True) or the time is over (False)."""
+    try:
+        async with asyncio.timeout(contract.DEADLINE_S):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        answer.cancel()
+        return False
     answer.cancel()
+    return True

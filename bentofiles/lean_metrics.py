@@ -1,6 +1,7 @@
 """What `/metrics` says of the lean path, in Prometheus's format, summed over the workers."""
 
 import os
+from collections.abc import Sequence
 
 # An encoder on a CPU answers within milliseconds; the default buckets begin at 5 ms.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -29,10 +30,11 @@ class Metrics:
         counter = self._requests.get(status) or self._any.labels(str(status))
         counter.inc()
 
-    def ran(self, requests: int, queued_s: float) -> None:
-        """Count a request that ran with `requests` in one batch, itself included."""
+    def ran(self, requests: int, queued_s: Sequence[float]) -> None:
+        """Count a pass of so many requests, and the waits of those that it was the first of."""
         self.batch.observe(requests)
-        self.queued.observe(queued_s)
+        for waited_s in queued_s:
+            self.queued.observe(waited_s)
 
     def page(self) -> tuple[bytes, str]:
         """Body and content type of `/metrics`."""

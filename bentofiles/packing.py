@@ -5,10 +5,14 @@ running two requests together saves one `call_s` and pays for the padding of the
 CPU the first is often small: then only texts of nearly the same length belong together.
 """
 
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-CHARACTERS_A_TOKEN = 4.0  # of English under byte-level BPE; only an ordering is needed
+CHARACTERS_A_TOKEN = 4.0  # of words under byte-level BPE
+LONG_WORD = 12  # letters; where words are longer than this on average, they are none
+LETTERS_AND_SPACE = (string.ascii_letters + " ").encode()
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,7 @@ class Costs:
         return self.call_s + self.token_s * texts * tokens
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """How large a request is: its texts, and the estimated tokens of the longest."""
 
     texts: int
@@ -32,9 +35,50 @@ class Size:
 
 
 def size_of(texts: Sequence[str], most_tokens: int) -> Size:
-    """Estimate from the characters: real tokens are only known after tokenizing."""
-    longest = max(map(len, texts))
-    return Size(len(texts), min(float(most_tokens), 2 + longest / CHARACTERS_A_TOKEN))
+    """Texts, and the estimated tokens of the longest: real ones are known after tokenizing only.
+
+    That takes 100 us for a sentence and 1 ms for a review, and this runs on the event loop: 1 and
+    2.5 us.
+    """
+    # What is cut off changes nothing: every character counts for at least a quarter.
+    enough = int(most_tokens * CHARACTERS_A_TOKEN)
+    tokens = max(_tokens(text[:enough].encode()) for text in texts)
+    return Size(len(texts), min(float(most_tokens), tokens))
+
+
+def _tokens(text: bytes) -> float:
+    """Words by their letters; whatever is no word has a token a byte at most, and mostly has it.
+
+    On English reviews 0.9 to 1.4 times the bundled tokenizer's count; on digits, punctuation, runs
+    of spaces, Cyrillic, Chinese and emoji 0.9 to 1.2; on accented Latin letters, 0.8.
+    """
+    others = len(text.translate(None, LETTERS_AND_SPACE))
+    spaces = text.count(b" ")
+    letters = len(text) - others - spaces
+    if letters > LONG_WORD * (spaces + others + 1):
+        return 2.0 + len(text)
+    return 2.0 + others + max((letters + spaces) / CHARACTERS_A_TOKEN, spaces)
+
+
+def split(
+    tokens: Sequence[float], costs: Costs, most_tokens: int, most_texts: int
+) -> list[list[int]]:
+    """Indices of a request's texts by pass, from the estimated tokens of each.
+
+    The longest come first, with the next shorter ones as long as a batch stays within its bounds
+    and each saves more than its padding costs, as in `pack`.
+    """
+    passes: list[list[int]] = []
+    for index in sorted(range(len(tokens)), key=lambda i: -tokens[i]):
+        if passes:
+            texts, padded = len(passes[-1]), tokens[passes[-1][0]]
+            apart_s = costs.of(texts, padded) + costs.of(1, tokens[index])
+            within = texts < most_texts and (texts + 1) * padded <= most_tokens
+            if within and costs.of(texts + 1, padded) < apart_s:
+                passes[-1].append(index)
+                continue
+        passes.append([index])
+    return passes
 
 
 def pack(waiting: Sequence[Size], costs: Costs, most_tokens: int, most_texts: int) -> list[int]:
@@ -42,7 +86,8 @@ def pack(waiting: Sequence[Size], costs: Costs, most_tokens: int, most_texts: in
 
     The oldest always runs, so nothing starves. Others join it in order of how near their length
     is, as long as each saves more than its padding costs, and the padded batch stays within
-    `most_tokens` tokens and `most_texts` texts. The oldest alone may be larger than both.
+    `most_tokens` tokens and `most_texts` texts. The oldest alone may be larger than both: it is
+    one text, or `split` has seen to it.
     """
     oldest = waiting[0]
     chosen, texts, tokens = [0], oldest.texts, oldest.tokens

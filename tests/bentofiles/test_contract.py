@@ -107,25 +107,57 @@ def test_json_by_other_spellings_is_taken(headers: dict[str, str]) -> None:
     assert post(Service(), b'{"texts": ["a"]}', headers=headers)[0] == 200
 
 
-def test_a_body_that_never_arrives_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "BODY_TIMEOUT_S", 0.05)
+class Slow:
+    """Clients that send their headers, some of their body, and then nothing."""
 
-    async def half() -> int:
-        app, sent = Contract(Service()), []
-        first = [{"type": "http.request", "body": b"{", "more_body": True}]
+    def __init__(self, app: Contract, count: int, begins: bytes = b"") -> None:
+        self.app, self.begins = app, begins
+        self.tasks = [asyncio.create_task(self.one()) for _ in range(count)]
+
+    async def one(self) -> int:
+        sent: list[Message] = []
+        begin = [{"type": "http.request", "body": self.begins, "more_body": True}]
 
         async def receive() -> Message:
-            return first.pop() if first else await asyncio.sleep(60, {})
+            return begin.pop() if begin else await asyncio.sleep(60, {})
 
         async def send(message: Message) -> None:
             sent.append(message)
 
         scope = {"type": "http", "path": "/predict", "method": "POST", "headers": []}
-        await app(scope, receive, send)
+        await self.app(scope, receive, send)
         status: int = sent[0]["status"]
         return status
 
-    assert asyncio.run(half()) == 408
+
+def test_clients_that_send_nothing_take_no_place_and_are_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(contract, "BODY_TIMEOUT_S", 0.3)
+
+    async def story() -> None:
+        app = Contract(Service())
+        slow = Slow(app, 3 * contract.MAX_IN_FLIGHT)
+        await asyncio.sleep(0)
+        assert (await exchange(app, b'{"texts": ["a"]}'))[0] == 200
+        assert set(await asyncio.gather(*slow.tasks)) == {408}
+        assert (app.arriving.requests, app.arriving.held_bytes) == (0, 0)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("bound", ["MAX_ARRIVING", "MAX_ARRIVING_BYTES"])
+def test_bodies_under_way_are_bounded_too(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    monkeypatch.setattr(contract, "BODY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(contract, bound, 3)
+
+    async def story() -> None:
+        app = Contract(Service())
+        statuses = await asyncio.gather(*Slow(app, 5, begins=b"{").tasks)
+        assert sorted(statuses) == [408, 408, 408, 503, 503]
+        assert (app.arriving.requests, app.arriving.held_bytes) == (0, 0)
+
+    asyncio.run(story())
 
 
 def test_overload_is_refused_at_once_and_ends() -> None:

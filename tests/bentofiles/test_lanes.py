@@ -1,13 +1,13 @@
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from bentofiles.lanes import Lanes, Refused
-from bentofiles.packing import Costs
+from bentofiles.packing import Costs, size_of
 
 COSTS = Costs(call_s=0.01, token_s=1e-6)
 
@@ -19,12 +19,11 @@ class Model:
         self.batches: list[list[str]] = []
         self.gate = threading.Event()
         self.gate.set()
-        self.begun = threading.Semaphore(0)
 
     def __call__(self, texts: list[str]) -> list[int]:
+        gate = self.gate
         self.batches.append(texts)
-        self.begun.release()
-        assert self.gate.wait(20)
+        assert gate.wait(20)
         if "bad" in texts:
             raise ValueError("bad")
         return [len(text) for text in texts]
@@ -113,6 +112,180 @@ def test_what_nobody_waits_for_is_not_run() -> None:
             model.gate.set()
             await asyncio.gather(first, last)
             assert model.batches == [["first"], ["last"]]
+
+        play(story)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_a_cancelled_request_is_in_no_batch(gone: int) -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model) as lanes:
+
+        async def story() -> None:
+            first = lanes.submit(["first"])
+            await until(lambda: model.batches)
+            rest = [lanes.submit([f"{n}"]) for n in range(3)]
+            rest[gone].cancel()
+            await until(lambda: lanes.queued == 2)
+            model.gate.set()
+            await asyncio.gather(first, *rest, return_exceptions=True)
+            assert model.batches == [["first"], [f"{n}" for n in range(3) if n != gone]]
+
+        play(story)
+
+
+def test_cancelled_requests_take_no_time_from_those_behind_them() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model, most_tokens=None, deadline_s=0.3) as lanes:
+
+        async def story() -> None:
+            first = lanes.submit(["first"])
+            await until(lambda: model.batches)
+            for job in [lanes.submit([f"{n}"]) for n in range(19)]:  # 10 ms each
+                job.cancel()
+            await until(lambda: lanes.queued == 0)
+            rest = [lanes.submit([f"{n}"]) for n in range(19)]
+            model.gate.set()
+            await asyncio.gather(first, *rest)
+
+        play(story)
+
+
+def test_what_still_waits_at_the_deadline_is_refused_then() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model, most_tokens=None, deadline_s=0.1) as lanes:
+
+        async def story() -> None:
+            stuck = lanes.submit(["stuck"])
+            await until(lambda: model.batches)
+            with pytest.raises(Refused):
+                await lanes.submit(["waits"])  # and no lane comes free
+            assert lanes.queued == 0
+            model.gate.set()
+            assert await stuck == [5]
+            assert model.batches == [["stuck"]]
+
+        play(story)
+
+
+def test_behind_a_stuck_pass_a_request_is_refused_at_once() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model, most_tokens=None, deadline_s=0.1) as lanes:
+
+        async def story() -> None:
+            stuck = lanes.submit(["stuck"])
+            await asyncio.sleep(0.25)
+            with pytest.raises(Refused):
+                lanes.submit(["late"])
+            model.gate.set()
+            await stuck
+
+        play(story)
+
+
+def test_a_stuck_pass_does_not_stop_the_other_lane() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model, count=2, most_tokens=None, deadline_s=0.1) as lanes:
+
+        async def story() -> None:
+            stuck = lanes.submit(["stuck"])
+            await until(lambda: model.batches)
+            shut, model.gate = model.gate, threading.Event()
+            model.gate.set()
+            await asyncio.sleep(0.25)
+            assert await asyncio.gather(*(lanes.submit(["x"]) for _ in range(5))) == [[1]] * 5
+            shut.set()
+            await stuck
+
+        play(story)
+
+
+def test_a_model_slower_than_its_deadline_serves_at_rest_and_refuses_what_would_wait() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model, most_tokens=None, deadline_s=0.005) as lanes:  # a pass takes 10 ms
+
+        async def story() -> None:
+            for _ in range(3):  # the lane counts as free as soon as its answer is known
+                model.gate.clear()
+                served = lanes.submit(["x"])
+                with pytest.raises(Refused):
+                    lanes.submit(["y"])
+                await asyncio.sleep(0.02)
+                model.gate.set()
+                assert await served == [1]
+
+        play(story)
+
+
+def test_a_large_request_runs_in_passes_within_the_bound_and_in_turn_with_others() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model) as lanes:
+
+        async def story() -> None:
+            texts = [f"{n:02} " + "word " * (20 + n) for n in range(40)]
+            large = lanes.submit(texts)
+            await until(lambda: model.batches)
+            small = lanes.submit(["small"])
+            model.gate.set()
+            assert await small == [5]
+            assert await large == [len(text) for text in texts], "in the order of the texts"
+            for batch in model.batches:
+                tokens = size_of(batch, 256)
+                assert tokens.texts * tokens.tokens <= 1000
+            assert any("small" in batch for batch in model.batches[:3])
+
+        play(story)
+
+
+def test_a_large_request_is_refused_whole_or_not_at_all() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model, deadline_s=0.1) as lanes:
+
+        async def story() -> None:
+            with pytest.raises(Refused):  # 40 passes at 10 ms
+                lanes.submit(["word " * 200] * 40)
+            assert lanes.queued == 0
+            large = lanes.submit(["word " * 200] * 8)
+            await until(lambda: model.batches)
+            with pytest.raises(Refused):  # its first pass is stuck
+                await large
+            assert lanes.queued == 0
+            model.gate.set()
+            await asyncio.sleep(0.05)
+            assert len(model.batches) == 1, "its other parts are not run"
+
+        play(story)
+
+
+def test_each_pass_is_observed_once() -> None:
+    model = Model()
+    model.gate.clear()
+    seen: list[tuple[int, int]] = []
+
+    def observe(requests: int, waited_s: Sequence[float]) -> None:
+        seen.append((requests, len(waited_s)))
+
+    with opened(model, observe=observe) as lanes:
+
+        async def story() -> None:
+            first = lanes.submit(["first"])
+            await until(lambda: model.batches)
+            rest = [lanes.submit([f"{n}"]) for n in range(4)]
+            model.gate.set()
+            await asyncio.gather(first, *rest)
+            with pytest.raises(ValueError, match="bad"):
+                await lanes.submit(["bad"])
+            await lanes.submit(["word " * 200] * 7)  # in three passes
+            await until(lambda: len(seen) == 6)
+            assert seen == [(1, 1), (4, 4), (1, 1), (1, 1), (1, 0), (1, 0)]
 
         play(story)
 

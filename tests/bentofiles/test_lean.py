@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bentofiles import lean
+from bentofiles import contract, lean
 from bentofiles.contract import Message, Receive, Scope, Send
 from bentofiles.lanes import Refused
 from bentofiles.lean import Desk, Lean
@@ -15,8 +15,8 @@ from bentofiles.lean import Desk, Lean
 class Model:
     """Stands for the lanes: answers at once, refuses, or never answers."""
 
-    def __init__(self, refuses: bool = False, hangs: bool = False) -> None:
-        self.refuses, self.hangs = refuses, hangs
+    def __init__(self, refuses: bool = False, hangs: bool = False, fails: bool = False) -> None:
+        self.refuses, self.hangs, self.fails = refuses, hangs, fails
         self.answers: list[asyncio.Future[Any]] = []
 
     def submit(self, texts: Sequence[str]) -> "asyncio.Future[Any]":
@@ -24,7 +24,9 @@ class Model:
             raise Refused
         answer = asyncio.get_running_loop().create_future()
         self.answers.append(answer)
-        if not self.hangs:
+        if self.fails:
+            answer.set_exception(ValueError("the model is broken"))
+        elif not self.hangs:
             answer.set_result(np.array([[0.25, 0.75]] * len(texts), dtype=np.float32))
         return answer
 
@@ -129,6 +131,25 @@ def test_a_client_that_goes_away_leaves_the_queue(monkeypatch: pytest.MonkeyPatc
     assert status == 0, "nobody is there to read an answer"
     assert model.answers[0].cancelled()
     assert metrics.statuses == [499]
+
+
+def test_a_pass_that_is_stuck_is_answered_when_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lean, "WATCH_AFTER_S", 0.01)
+    monkeypatch.setattr(contract, "DEADLINE_S", 0.05)
+    model = Model(hangs=True)
+    status, headers, _, metrics = ask(model, "/predict", {"texts": ["a"]})
+    assert (status, headers["retry-after"], metrics.statuses) == (503, "1", [503])
+    assert model.answers[0].cancelled()
+
+
+def test_a_failure_of_the_model_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(Metrics, "answered", lambda self, status: counted.append(status))
+    with pytest.raises(ValueError, match="broken"):  # BentoML answers 500 and logs it
+        ask(Model(fails=True), "/predict", {"texts": ["a"]})
+    assert counted == [500]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/metrics", 200), ("/livez", 299), ("/docs", 299)])

@@ -3,8 +3,10 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
-from bentofiles.packing import Costs, Size, measure, pack, size_of
+from bentofiles.packing import Costs, Size, measure, pack, size_of, split
+from builder.paths import BUNDLED_MODEL
 
 CHEAP_CALLS = Costs(call_s=0.0001, token_s=0.0001)
 DEAR_CALLS = Costs(call_s=0.1, token_s=0.0001)
@@ -54,8 +56,46 @@ def test_a_batch_never_costs_more_than_its_parts(waiting: list[Size]) -> None:
 
 
 def test_the_length_of_a_request_is_that_of_its_longest_text() -> None:
-    assert size_of(["a" * 40, "b" * 400], 256) == Size(2, 102.0)
-    assert size_of(["a" * 4000], 256).tokens == 256
+    assert size_of(["film " * 8, "film " * 80], 256) == Size(2, 102.0)
+    assert size_of(["film " * 800], 256).tokens == 256
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A slow, warm and rather long film about a summer by the sea. " * 5,
+        "Das überlange Künstlerporträt über die Müdigkeit läuft träge. " * 5,
+        "Этот фильм очень хороший, я его люблю. " * 5,
+        "\u8fd9\u90e8\u7535\u5f71\u975e\u5e38\u597d\u770b" * 40,
+        "\U0001f600" * 300,
+        "31415926535897932384" * 10,
+        "?!" * 100,
+        "kqzvxjwpgh" * 20,
+        "a b c d " * 40,
+        " " * 300,
+    ],
+)
+def test_tokens_are_estimated_for_any_script(text: str) -> None:
+    tokenizer = Tokenizer.from_file(str(BUNDLED_MODEL / "tokenizer.json"))
+    tokenizer.no_truncation()
+    real = len(tokenizer.encode(text).ids)
+    assert 0.75 <= size_of([text], 10**6).tokens / real <= 2
+
+
+@given(st.lists(st.floats(1, 256), min_size=1, max_size=64), st.integers(256, 4096))
+def test_a_request_is_split_into_passes_within_the_bounds(
+    tokens: list[float], most_tokens: int
+) -> None:
+    passes = split(tokens, DEAR_CALLS, most_tokens, 32)
+    assert sorted(place for places in passes for place in places) == list(range(len(tokens)))
+    for places in passes:
+        assert len(places) <= 32
+        assert len(places) * max(tokens[place] for place in places) <= most_tokens
+
+
+def test_a_long_text_does_not_make_its_short_neighbours_long() -> None:
+    assert split([10, 400, 10], CHEAP_CALLS, 10_000, 32) == [[1], [0, 2]]
+    assert split([10, 400, 10], DEAR_CALLS, 10_000, 32) == [[1, 0, 2]]
 
 
 def test_measured_costs_are_those_of_the_model() -> None:
