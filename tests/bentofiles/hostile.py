@@ -1,8 +1,9 @@
 """Hostile clients on raw sockets: what a server must take without a 5xx, a hang or a leak.
 
-As a script it goes on for as long as you like:
+As a script it serves both request paths itself, one after the other, and after every thousand
+requests looks at memory, open files, and whether a good request is answered:
 
-    python tests/bentofiles/hostile.py http://127.0.0.1:3000 --requests 100000
+    python tests/bentofiles/hostile.py --requests 100000
 """
 
 import argparse
@@ -11,14 +12,17 @@ import random
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from hostile_attacks import ATTACKS, OK
 
+PATHS = ("onnx", "onnx+lean+microbatch")  # BentoML's own, and the lean one
 ANSWER_S = 30.0  # without a byte for this long, the server hangs
 
 
@@ -119,25 +123,56 @@ def besiege(url: str, requests: int, seed: int, clients: int = 6) -> Tally:
     return tally
 
 
+def siege(spec: str, requests: int, seed: int, log: Path) -> list[str]:
+    """Serve a variant, attack it, print how it is after each thousand; returns what is wrong."""
+    # Imported here: whoever only wants `besiege` needs none of it.
+    from hostile_watch import Look, bytes_a_request, complaints, look, sockets_left
+
+    from builder.build import Request, build
+    from deploy.local import Server
+    from variants._spec import compose
+
+    bento = build(compose(spec), Request(model="synthetic:roberta-tiny"), lambda stage: None).path
+    with Server(bento, log) as server:
+        begin_s = time.monotonic()
+        tally = Tally()
+        looks: list[Look] = []
+        for part in range(0, requests, 1000):
+            looks.append(look(server, part))
+            found = besiege(server.url, min(1000, requests - part), seed + part)
+            tally.statuses += found.statuses
+            tally.wrong += found.wrong
+            tally.done += found.done
+            last = look(server, tally.done)
+            print(
+                f"{spec}: {tally.done} requests, {time.monotonic() - begin_s:.0f} s, "
+                f"{last.memory_bytes >> 20} MiB ({bytes_a_request([*looks, last]):+.0f} B a "
+                f"request), {last.files} files, {dict(tally.statuses)}",
+                flush=True,
+            )
+            if tally.wrong:
+                break
+        left = sockets_left(server)
+        looks.append(look(server, tally.done))
+        wrong = tally.wrong + complaints(looks)
+        return wrong + [f"{left} connections are still open"] * bool(left)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("specs", nargs="*", default=list(PATHS), metavar="SPEC")
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    begin_s = time.monotonic()
-    tally = Tally()
-    for part in range(0, options.requests, 1000):
-        found = besiege(options.url, min(1000, options.requests - part), options.seed + part)
-        tally.statuses += found.statuses
-        tally.wrong += found.wrong
-        tally.done += found.done
-        took_s = time.monotonic() - begin_s
-        print(f"{tally.done} requests, {took_s:.0f} s, {dict(tally.statuses)}", flush=True)
-        if tally.wrong:
-            break
-    print(*tally.wrong, sep="\n")
-    sys.exit(bool(tally.wrong))
+    wrong = []
+    with tempfile.TemporaryDirectory() as folder:
+        for spec in options.specs:
+            found = siege(spec, options.requests, options.seed, Path(folder) / "log")
+            wrong += [f"{spec}: {sentence}" for sentence in found]
+    print(*wrong, sep="\n")
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,10 @@
 """Hostile clients against real servers: BentoML's own request path, and the lean one."""
 
-import http.client
-import json
 import random
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from builder.build import Request, build
@@ -18,11 +14,10 @@ from variants._spec import compose
 # By name, whatever import mode pytest runs in.
 sys.path.insert(0, str(Path(__file__).parent))
 import hostile
-
-pytestmark = pytest.mark.thorough
+from hostile_watch import Look, complaints, look, sockets_left
 
 TINY = "synthetic:roberta-tiny"
-REQUESTS = 400  # `hostile.py` is also a script, for more of them
+REQUESTS = 400  # as a script, `hostile.py` sends more of them
 # Thread stacks, arenas and caches of the first large bodies; a leak of a body a request is more.
 MOST_GROWTH_BYTES = 100 << 20
 
@@ -34,43 +29,37 @@ def server(home: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield running
 
 
-def memory_bytes(server: Server) -> int:
-    return sum(process.memory_info().rss for process in server.child.descendants())
-
-
-def sockets(server: Server) -> int:
-    # The listening one does not count.
-    return sum(
-        connection.status != psutil.CONN_LISTEN
-        for process in server.child.descendants()
-        for connection in process.net_connections("tcp")
-    )
-
-
-def good(server: Server) -> bool:
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
-    body = json.dumps({"texts": ["A good film."]})
-    connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    found = answer.status == 200 and len(json.loads(answer.read())) == 1
-    connection.close()
-    return found
-
-
+@pytest.mark.thorough
 def test_no_5xx_no_hang_and_nothing_is_left_of_hostile_clients(server: Server) -> None:
     hostile.besiege(server.url, 100, seed=1)
-    before = memory_bytes(server)
+    before = look(server, 0)
     tally = hostile.besiege(server.url, REQUESTS, seed=2)
     assert tally.wrong == []
     assert tally.done == REQUESTS
     assert tally.statuses[200] > REQUESTS / 4
     assert tally.statuses[400] > REQUESTS / 4
-    assert good(server)
-    assert memory_bytes(server) - before < MOST_GROWTH_BYTES
-    give_up_s = time.monotonic() + 60
-    while sockets(server) and time.monotonic() < give_up_s:  # idle ones are closed after 5 s
-        time.sleep(0.2)
-    assert sockets(server) == 0
+    assert sockets_left(server) == 0
+    after = look(server, REQUESTS)
+    assert complaints([before, after]) == []
+    assert after.memory_bytes - before.memory_bytes < MOST_GROWTH_BYTES
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "files", "answers", "said"),
+    [
+        (lambda n: 10**8 + 3 * (n % 7), 20, True, ""),
+        (lambda n: 10**8 if n > 2000 else 10**7, 20, True, ""),  # caches fill at first
+        (lambda n: 10**8 + 1000 * n, 20, True, "memory grows by 1000 bytes a request"),
+        (lambda n: 10**8, 300, True, "open files: 20 before, 300 after"),
+        (lambda n: 10**8, 20, False, "10000: no answer to a good request"),
+    ],
+)
+def test_what_a_siege_complains_of(
+    memory_bytes: Callable[[int], int], files: int, answers: bool, said: str
+) -> None:
+    looks = [Look(n, memory_bytes(n), 20, True) for n in range(0, 10_000, 1000)]
+    looks.append(Look(10_000, memory_bytes(10_000), files, answers))
+    assert complaints(looks) == ([said] if said else [])
 
 
 def test_every_attack_is_used() -> None:
