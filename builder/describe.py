@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
+from builder.budget import budget
 from builder.build import Build
 from builder.check import Accuracy, Check
 from variants._layer import Parameter
@@ -54,6 +55,7 @@ def build_as_json(build: Build) -> dict[str, Any]:
         "check": build.check.to_json(),
         "accuracy_meaningful": build.model.kind != "synthetic",
         "variant": dict(build.details),
+        "threads": budget(build.variant).to_json(),
     }
 
 
@@ -67,6 +69,7 @@ def build_lines(build: Build) -> list[str]:
     return [
         f"{build.variant.spec}: {build.tag} ({how})",
         f"  settings  {shown}",
+        *budget(build.variant).lines(),
         *_artifact_lines(build),
         *_check_lines(build.check, build.model.kind != "synthetic"),
         f"  serve it  bentoml serve {build.tag}",

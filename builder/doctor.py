@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.gates import LATENESS_FLOOR_S, ORDINARY_LATENESS_FLOOR_S
+from bentofiles.cgroup import allowed_cpus
 from builder.covariates import CpuTimes
 from builder.paths import bentoml_home, cache_dir
 from loadtests._calm import real_time
@@ -50,7 +51,7 @@ def examine(root: Path = Path("/")) -> Iterator[Check]:
     yield timer(late_s, first)
     yield priority(first)
     yield governor(read_governors(root))
-    yield quota(read_quota_cpus(root), len(os.sched_getaffinity(0)))
+    yield quota(allowed_cpus(proc=root / "proc"), len(os.sched_getaffinity(0)))
     yield memory(read_available_bytes(root))
     for what, folder in (("cache", cache_dir()), ("Bento store", bentoml_home())):
         yield disk(what, folder, free_bytes(folder))
@@ -177,32 +178,6 @@ def read_governors(root: Path) -> frozenset[str]:
         path.read_text(encoding="ascii").strip()
         for path in folder.glob("cpu[0-9]*/cpufreq/scaling_governor")
     )
-
-
-def read_quota_cpus(root: Path) -> float | None:
-    """CPUs that this process's cgroup (v2, then v1) may use, the least of its ancestors' too."""
-    found = []
-    for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, inside = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-        place = base / inside.strip().lstrip("/")
-        for folder in (place, *place.parents):
-            found += _quota_of(folder)
-            if folder == base:
-                break
-    return min(found, default=None)
-
-
-def _quota_of(folder: Path) -> list[float]:
-    words = " ".join(_lines(folder / "cpu.max")).split()
-    if not words:
-        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-        words = [word for name in names for word in _lines(folder / name)]
-    if len(words) != 2 or words[0].strip() in ("max", "-1"):
-        return []
-    return [int(words[0]) / int(words[1])]
 
 
 def _lines(path: Path) -> list[str]:

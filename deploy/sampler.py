@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from deploy.cgroup import PROC, limited_cgroup, throttled_s
+from bentofiles.cgroup import PROC
+from deploy.cgroup import limited_cgroup, throttled_s
 from deploy.target import OwnProcesses, Target
 
 PERIOD_S = 1.0

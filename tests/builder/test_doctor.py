@@ -52,46 +52,6 @@ def put(root: Path, name: str, content: str) -> None:
     path.write_text(content)
 
 
-@pytest.mark.parametrize(
-    ("files", "cpus"),
-    [
-        ({}, None),
-        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
-        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
-        (
-            {
-                "proc/self/cgroup": "0::/a/b\n",
-                "sys/fs/cgroup/a/cpu.max": "50000 100000\n",  # of an ancestor
-                "sys/fs/cgroup/a/b/cpu.max": "max 100000\n",
-            },
-            0.5,
-        ),
-        (
-            {
-                "proc/self/cgroup": "4:memory:/x\n3:cpu,cpuacct:/docker/1\n0::/\n",
-                "sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us": "200000\n",
-                "sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us": "100000\n",
-            },
-            2.0,
-        ),
-        (
-            {
-                "proc/self/cgroup": "3:cpu,cpuacct:/\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-            },
-            None,
-        ),
-    ],
-)
-def test_quota_of_both_kinds_of_cgroups(
-    tmp_path: Path, files: dict[str, str], cpus: float | None
-) -> None:
-    for name, content in files.items():
-        put(tmp_path, name, content)
-    assert doctor.read_quota_cpus(tmp_path) == cpus
-
-
 def test_what_the_kernel_tells(tmp_path: Path) -> None:
     put(tmp_path, "proc/pressure/cpu", "some avg10=12.50 avg60=1.00 avg300=0.1 total=5\nfull x\n")
     assert doctor.read_pressure(tmp_path / "proc/pressure/cpu") == 12.5

@@ -62,6 +62,7 @@ CASES = {
         (V1_MEMBER, V1_MOUNT),
         {
             "cpu/job/server/cpu.cfs_quota_us": "20000\n",
+            "cpu/job/server/cpu.cfs_period_us": "100000\n",
             "cpu/job/server/cpu.stat": "nr_periods 3\nthrottled_time 1500000000\n",
         },
         ("cpu/job/server", 1.5),

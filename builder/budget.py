@@ -1,0 +1,78 @@
+"""The threads that a variant runs the model with, against the CPUs that they have."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bentofiles.predictor import cpus, resolve_lanes, resolve_threads
+from bentofiles.settings import Settings
+from deploy.threads import environment
+from variants._layer import Variant
+from variants._spec import bento_variant
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Workers, lanes in each, and intra-op threads of each lane.
+
+    `intra_op` is None where the variant leaves it to the library, which takes every core it sees.
+    """
+
+    workers: int
+    lanes: int
+    intra_op: int | None
+    spinning: bool  # a thread without work keeps its core for a while
+    cpus: float
+    limit: str  # whose those CPUs are
+    cores: int
+
+    @property
+    def total(self) -> int:
+        """Threads that can run at the same time."""
+        return self.workers * self.lanes * (self.intra_op or self.cores)
+
+    def lines(self) -> list[str]:
+        """The product and its figures, and a warning if it is more than there is."""
+        intra_op = f"{self.intra_op} intra-op"
+        if self.intra_op is None:
+            intra_op = f"{self.cores} intra-op, the library's own choice"
+        spinning = "spinning" if self.spinning else "not spinning"
+        lines = [
+            f"  threads   {_count(self.workers, 'worker')} x {_count(self.lanes, 'lane')} x "
+            f"{intra_op}, {spinning}: {self.total} on {self.cpus:g} CPUs of {self.limit}"
+        ]
+        if self.total > max(1, self.cpus):  # less than one thread there is not
+            lines.append(
+                f"  warning   {self.total} threads take turns on {self.cpus:g} CPUs: give fewer "
+                "workers or threads=N, or `threads` without a number, which divides the CPUs"
+            )
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, and the product."""
+        return {**asdict(self), "total": self.total}
+
+
+def budget(variant: Variant, surroundings: Mapping[str, str] = os.environ) -> Budget:
+    """What a variant's threads come to on this machine, or within its own CPU limit."""
+    settings = Settings(**bento_variant(variant).settings())  # type: ignore[arg-type]  # JSON
+    here = cpus()
+    available, limit = here, "this machine"
+    if variant.cpu_limit is not None:
+        available, limit = max(1, int(variant.cpu_limit)), "its limit"
+        surroundings = environment(variant)
+    intra_op = resolve_threads(settings, available, surroundings)
+    return Budget(
+        workers=settings.workers,
+        lanes=resolve_lanes(settings, available, surroundings),
+        intra_op=intra_op,
+        spinning=intra_op is None and settings.runtime == "onnx",
+        cpus=variant.cpu_limit or here,
+        limit=limit,
+        cores=os.cpu_count() or here,
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
