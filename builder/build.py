@@ -62,12 +62,16 @@ class Build:
 
 @dataclass(frozen=True)
 class Request:
-    """What to build and how strictly to check it; `model` is what `--model` was given."""
+    """What to build and how strictly to check it; `model` is what `--model` was given.
+
+    `calibration` and the limits shape a static int8 graph; any other they leave as it is.
+    """
 
     model: str | None = None
     golden: Path | None = None
     limits: Limits = field(default_factory=Limits)
     force: bool = False
+    calibration: Path | None = None
 
 
 def build(variant: Variant, request: Request, say: Say) -> Build:
@@ -79,7 +83,7 @@ def build(variant: Variant, request: Request, say: Say) -> Build:
     started_s = time.monotonic()
     model = resolve(request.model)
     inside = bento_variant(variant)
-    key = _key(inside, model, golden_key(model, request.golden))
+    key = _key(inside, model, request)
     record = cache_dir() / "builds" / f"{key}.json"
     with locked(cache_dir() / "locks" / f"build-{key}.lock"):  # whoever waits finds it built
         found = None if request.force else _find(record)
@@ -97,8 +101,12 @@ def build(variant: Variant, request: Request, say: Say) -> Build:
     return Build(variant, model, tag, path, result, details, cached, elapsed_s)
 
 
-def _key(variant: Variant, model: Model, golden: str) -> str:
+def _key(variant: Variant, model: Model, request: Request) -> str:
     """Digest of everything that decides the Bento and its check."""
+    shaped_by = None
+    if variant.quantization == "int8-static":
+        texts = request.calibration and digests.of_file(request.calibration)
+        shaped_by = [request.limits.flip_rate, texts]
     here, travelling = Path(__file__).parent, Path(next(iter(bentofiles.__path__)))
     code = {name: here / name for name in CODE} | {"_texts.py": Path(_texts.__file__)}
     code |= {f"bentofiles/{path.name}": path for path in travelling.glob("*.py")}
@@ -107,7 +115,8 @@ def _key(variant: Variant, model: Model, golden: str) -> str:
         {
             "variant": variant.digest,
             "model": [model.name, model.digest],
-            "golden": golden,
+            "golden": golden_key(model, request.golden),
+            "static": shaped_by,
             "isa": [target.isa, target.reduce_range],
             "libraries": library_versions(LIBRARIES),
             "code": digests.of_files(code),
@@ -135,6 +144,7 @@ def _run(variant: Variant, request: Request, say: Say) -> dict[str, Any]:
         "spec": variant.spec,
         "model": request.model,
         "golden": str(request.golden) if request.golden else None,
+        "calibration": str(request.calibration) if request.calibration else None,
         "limits": vars(request.limits),
     }
     with Child(["-m", "builder.build_process"], log, pipe=True) as child:

@@ -29,7 +29,12 @@ Say = Callable[[str], None]
 
 
 def build(
-    variant: Variant, chosen: Model, golden: Golden, limits: check.Limits, say: Say
+    variant: Variant,
+    chosen: Model,
+    golden: Golden,
+    calibration: Path | None,
+    limits: check.Limits,
+    say: Say,
 ) -> dict[str, Any]:
     """Build, check and publish one Bento; returns its tag's parts and the check."""
     home = bentoml_home()
@@ -46,7 +51,7 @@ def build(
             say("quantizing")
             graph = export.quantized(graph, target)
         elif variant.quantization == "int8-static":
-            texts = calibration_for(golden)
+            texts = calibration_for(golden, calibration)
             say(f"quantizing, calibrated on {len(texts.texts)} texts")
             # Random weights have no answers that could be wrong.
             most_flips = None if chosen.kind == "synthetic" else limits.flip_rate
@@ -91,10 +96,17 @@ def main() -> None:
     request = json.load(sys.stdin)
     try:
         chosen = model.resolve(request["model"])
-        golden = golden_for(chosen, Path(request["golden"]) if request["golden"] else None)
+        given = {name: Path(request[name]) for name in ("golden", "calibration") if request[name]}
+        golden = golden_for(chosen, given.get("golden"))
         limits = check.Limits(**request["limits"])
+        variant = compose(request["spec"])
         result = build(
-            compose(request["spec"]), chosen, golden, limits, lambda stage: write(stage=stage)
+            variant,
+            chosen,
+            golden,
+            given.get("calibration"),
+            limits,
+            lambda stage: write(stage=stage),
         )
     except OptbuildError as error:
         write(error=str(error), exit_code=error.exit_code)

@@ -1,6 +1,7 @@
 """The ranges of activations that static quantization fixes, seen on texts that judge nothing.
 
-Training texts where the reviews are installed, else generated ones; never a text of the golden set.
+The user's, else training texts where the reviews are installed, else generated ones; never a text
+of the golden set: what is also judged by would pass for better than it is.
 """
 
 import tempfile
@@ -18,11 +19,12 @@ from builder.export import GRAPH
 from builder.fixed_scales import Range
 from builder.golden import Golden
 from builder.prepare import Prepared
-from loadtests._texts import generated_sentences, read_reviews, split_of
+from loadtests._texts import generated_sentences, load_texts, read_reviews, split_of
 from variants._errors import OptbuildError
 from variants._layer import Variant
 
 SENTENCES, LONG_REVIEWS = 96, 32
+MOST_OWN = 256  # of the user's own: each runs through the graph several times
 SEED = 1  # not the golden set's
 # The share of an activation's values inside its range. On the bundled model 99.99 flips 3 of 1,042
 # labels and the whole range 3; 99.9 flips 7 and moves a probability by 0.1 instead of 0.02. Of the
@@ -39,9 +41,11 @@ class Calibration:
     texts: tuple[str, ...]
 
 
-def calibration_for(golden: Golden) -> Calibration:
+def calibration_for(golden: Golden, path: Path | None = None) -> Calibration:
     """Texts for a model that is judged on `golden`: none of its texts is among them."""
     judged = set(golden.texts)
+    if path is not None:
+        return _from_file(path, judged)
     try:
         reviews = read_reviews()
     except OptbuildError:  # the reviews are an extra
@@ -55,6 +59,16 @@ def calibration_for(golden: Golden) -> Calibration:
         fit = [text for text in spread if split_of(text) == "train" and text not in judged]
         chosen += fit[:: max(1, len(fit) // count)][:count]
     return Calibration("training movie reviews", tuple(chosen))
+
+
+def _from_file(path: Path, judged: set[str]) -> Calibration:
+    """The user's texts, from the whole file if it has more than it takes."""
+    given = load_texts(path).texts
+    own = [text for text in given if text not in judged]
+    if not own:
+        raise OptbuildError(f"every text of {path} is in the golden set too: calibrate on others")
+    chosen = own[:: -(-len(own) // MOST_OWN)]
+    return Calibration(f"{len(chosen)} of {len(given)} texts of {path.name}", tuple(chosen))
 
 
 def open_graph(graph: Path, prepared: Prepared) -> OnnxPredictor:

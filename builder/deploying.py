@@ -53,7 +53,12 @@ class Deployment:
         """From the options of the command."""
         return cls(
             spec=spec,
-            request=Request(options["model"], options["golden"], options["limits"]),
+            request=Request(
+                options["model"],
+                options["golden"],
+                options["limits"],
+                calibration=options["calibration"],
+            ),
             where=Where(options["kubeconfig"], options["context"], options["namespace"]),
             name=options["name"],
             image=options["image"],

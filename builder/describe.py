@@ -88,6 +88,8 @@ def _artifact_lines(build: Build) -> list[str]:
     if "int8_kernels" in artifact:
         kernels = ", ".join(f"{count} {name}" for name, count in artifact["int8_kernels"].items())
         lines.append(f"  int8      {kernels}; activations {artifact['activations']}")
+    if texts := artifact.get("calibration"):
+        lines.append(f"  ranges    from {texts['count']} texts ({texts['source']})")
     if kept := artifact.get("kept_fp32"):
         lines.append(f"  in fp32   {', '.join(kept)}")
     return lines

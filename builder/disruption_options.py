@@ -48,7 +48,9 @@ class Options:
             experiments=given["experiment"],
             scenario=given["scenario"],
             target=given["target"],
-            request=Request(given["model"], given["golden"], given["limits"]),
+            request=Request(
+                given["model"], given["golden"], given["limits"], calibration=given["calibration"]
+            ),
             image=given["image"],
             reach=given["reach"],
             blocks=given["blocks"] or (QUICK_BLOCKS if quick else BLOCKS),

@@ -46,6 +46,12 @@ def model_options(command: Command) -> Command:
             help="CSV file with the columns text,label on which variants are checked.",
         ),
         click.option(
+            "--calibration",
+            type=FILE,
+            help="One text a line, like those to be served and none of them in --golden: "
+            "quantized=static fixes its ranges on them. Movie reviews if left out.",
+        ),
+        click.option(
             "--max-accuracy-drop",
             type=Within(0, 100),
             default=1.0,

@@ -35,7 +35,8 @@ def quantized(
     """The static int8 graph of a fused one; facts as the dynamic one's, and what stayed in fp32.
 
     If on the calibration texts a larger share than `most_flips` of labels differs from the fused
-    graph's, the operators whose activations matter most stay in fp32. None: do not look.
+    graph's, the operators whose activations matter most stay in fp32, every attention if it comes
+    to that. None: do not look.
     """
     here = Path(__file__)
     recipe = {

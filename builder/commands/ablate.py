@@ -99,6 +99,7 @@ def ablate(
     resume: bool,
     model: str | None,
     golden: Path | None,
+    calibration: Path | None,
     limits: "Limits",
     target: str,
     load: LoadFrom,
@@ -128,7 +129,7 @@ def ablate(
     run(
         Options(
             spec=spec,
-            request=Request(model, golden, limits),
+            request=Request(model, golden, limits, calibration=calibration),
             scenarios=scenario,
             blocks=blocks,
             detect=detect,

@@ -52,6 +52,7 @@ def doctor(
     as_json: bool,
     model: str | None,
     golden: Path | None,
+    calibration: Path | None,
     limits: "Limits",
 ) -> None:
     """Say whether this machine is quiet enough, or with --aa how small an effect it can show."""
@@ -67,7 +68,7 @@ def doctor(
         raise click.UsageError("--aa measures into a folder: give --out DIR")
     options = Options(
         spec=spec,
-        request=Request(model, golden, limits),
+        request=Request(model, golden, limits, calibration=calibration),
         scenarios=scenario,
         blocks=blocks,
         duration_s=duration,

@@ -32,6 +32,7 @@ def image(
     spec: str,
     model: str | None,
     golden: Path | None,
+    calibration: Path | None,
     limits: "Limits",
     image: "Options",
     recipe: "Name",
@@ -48,7 +49,7 @@ def image(
     recipes: tuple[Name, ...] = ("optbuild", "bentoml") if compare else (recipe,)
     variant = compose(spec)
     with connect(image.engine) as client:  # before the build, which may take a minute
-        (build,) = build_all([variant], Request(model, golden, limits))
+        (build,) = build_all([variant], Request(model, golden, limits, calibration=calibration))
         made = images_of(client, build, image, recipes, compare)
     if as_json:
         click.echo(json.dumps([as_values(one) for one in made], indent=1))

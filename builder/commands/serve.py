@@ -24,6 +24,7 @@ def serve(
     spec: str,
     model: str | None,
     golden: Path | None,
+    calibration: Path | None,
     limits: "Limits",
     host: str,
     port: int,
@@ -36,7 +37,7 @@ def serve(
     from variants._spec import compose
 
     variant, at = compose(spec), Address(host, port)
-    request = Request(model, golden, limits)
+    request = Request(model, golden, limits, calibration=calibration)
     if target == "docker":
         serve_in_docker(variant, request, at, image, click.echo)
     else:

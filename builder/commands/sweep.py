@@ -82,6 +82,7 @@ def sweep(
     resume: bool,
     model: str | None,
     golden: Path | None,
+    calibration: Path | None,
     limits: "Limits",
 ) -> None:
     """Find the highest rate at which each SPEC meets an objective, and its latency on the way.
@@ -100,7 +101,7 @@ def sweep(
     run(
         Options(
             specs=specs,
-            request=Request(model, golden, limits),
+            request=Request(model, golden, limits, calibration=calibration),
             scenario=scenario,
             objective=Objective(parsed.quantile, parsed.limit_s, goodput),
             duration_s=duration,

@@ -21,6 +21,7 @@ def variant(
     specs: tuple[str, ...],
     model: str | None,
     golden: Path | None,
+    calibration: Path | None,
     limits: "Limits",
     as_json: bool,
     force: bool,
@@ -31,7 +32,7 @@ def variant(
     from builder.describe import build_as_json, build_lines
     from variants._spec import compose
 
-    request = Request(model, golden, limits, force)
+    request = Request(model, golden, limits, force, calibration)
     builds = []
     for build in build_all([compose(spec) for spec in specs], request):
         builds.append(build_as_json(build))

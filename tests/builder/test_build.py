@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from builder.build import Build, Request, build
+from builder.build import Build, Request, _key, build
 from builder.check import Limits
+from builder.model import resolve
 from variants._errors import OptbuildError
 from variants._spec import compose
 
@@ -152,6 +153,23 @@ def test_an_interrupted_build_leaves_nothing_behind(home: Path, signal_number: i
     assert wait_for(lambda: not processes_of(home))
     assert wait_for(lambda: not list((home / "bentoml" / "tmp").iterdir()))
     assert f"synthetic-roberta-tiny-onnx-threads-{signal_number}" not in store(home)
+
+
+@pytest.mark.parametrize("spec", ["onnx+quantized=static", "onnx+quantized"])
+def test_what_shapes_a_static_graph_decides_which_bento_it_is(spec: str, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a text\n")
+    requests = [
+        Request(),
+        Request(limits=Limits(flip_rate=0.5)),
+        Request(calibration=texts),
+        Request(limits=Limits(accuracy_drop=0.5)),  # is looked at afterwards
+    ]
+    keys = [_key(compose(spec), resolve(None), request) for request in requests]
+    texts.write_text("another text\n")
+    keys.append(_key(compose(spec), resolve(None), requests[2]))
+    assert len(set(keys)) == (4 if "static" in spec else 1)
+    assert keys[3] == keys[0]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from builder.model import resolve
 from builder.prepare import Prepared, prepare
 from builder.sensitivity import probabilities
 from loadtests._texts import generated_sentences, split_of
+from variants._errors import OptbuildError
 
 TINY = "synthetic:roberta-tiny"
 TEXTS = Calibration("generated", generated_sentences(48, seed=5))
@@ -137,3 +138,31 @@ def test_a_set_of_ones_own_is_left_out_of_calibration(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text('text\n"' + usual.texts[0].replace('"', '""') + '"\n', encoding="utf-8")
     assert usual.texts[0] not in calibration_for(golden_for(resolve(TINY), path)).texts
+
+
+def test_texts_of_ones_own_calibrate_unless_they_judge(tmp_path: Path) -> None:
+    golden = golden_for(resolve(TINY), None)
+    own = tmp_path / "own.txt"
+    own.write_text("\n".join([golden.texts[0], *(f"text {n}" for n in range(600))]))
+    found = calibration_for(golden, own)
+    assert found.texts == tuple(f"text {n}" for n in range(0, 600, 3))
+    assert found.source == "200 of 601 texts of own.txt"
+    own.write_text(golden.texts[0])
+    with pytest.raises(OptbuildError, match="calibrate on others"):
+        calibration_for(golden, own)
+
+
+@pytest.mark.thorough
+def test_every_attention_may_stay_in_fp32(
+    monkeypatch: pytest.MonkeyPatch, prepared: Prepared, fused: Artifact
+) -> None:
+    flips = iter([1.0, 1.0, 0.0])  # with none, one, two of them in fp32
+
+    def attention_first(fused: Path, inputs: dict[str, str], *rest: object) -> list[str]:
+        return sorted(inputs, key=lambda name: not name.startswith("Attention"))
+
+    monkeypatch.setattr(static_int8, "ranking", attention_first)
+    monkeypatch.setattr(static_int8, "flip_rate", lambda *answers: next(flips))
+    made = quantized(fused, prepared, 0.015)
+    assert export.operator_counts(made.path / GRAPH)["Attention"] == 2
+    assert made.facts["int8_kernels"] == {"MatMulIntegerToFloat": 8}
