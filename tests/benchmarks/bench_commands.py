@@ -1,45 +1,51 @@
-"""How long the commands take that should feel instant; prints medians, judges nothing.
+"""How long the commands take that should feel instant; exit code 1 if one misses its bar.
+
+    python tests/benchmarks/bench_commands.py [--repeats 11]
 
 Run `make bench` on a quiet machine.
 """
 
+import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-RUNS = 11
+from bars import Figure, judge
+
 OPTBUILD = Path(sys.executable).with_name("optbuild")
-MODEL = ("--model", "synthetic:roberta-tiny")
+COMMANDS = {
+    "optbuild --help": ("--help",),
+    "optbuild layers": ("layers",),
+    "optbuild variant onnx, cached": ("variant", "onnx", "--model", "synthetic:roberta-tiny"),
+}
+AT_MOST_S = {"optbuild --help": 0.3, "optbuild variant onnx, cached": 2.0}
 
 
-def seconds(*arguments: str) -> list[float]:
-    """Wall-clock seconds of RUNS calls, after one that is not counted."""
-    taken = []
-    for _ in range(RUNS + 1):
-        started_s = time.perf_counter()
-        subprocess.run([OPTBUILD, *arguments], check=True, stdout=subprocess.DEVNULL)
-        taken.append(time.perf_counter() - started_s)
-    return taken[1:]
+def seconds(arguments: tuple[str, ...]) -> float:
+    """Wall-clock seconds of one call."""
+    started_s = time.perf_counter()
+    subprocess.run([OPTBUILD, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started_s
 
 
-def show(name: str, taken: list[float]) -> None:
-    """One line: the median and the range."""
-    median_s, low_s, high_s = statistics.median(taken), min(taken), max(taken)
-    print(f"{name}: median {median_s:.3f} s ({low_s:.3f} to {high_s:.3f}, {RUNS} runs)")
-
-
-def main() -> None:
-    """Time the commands against a cache and a store of their own."""
+def main() -> int:
+    """Time the commands in turn, against a cache and a store of their own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=11)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"OPTBUILD_CACHE": f"{folder}/cache", "BENTOML_HOME": f"{folder}/bentoml"}
-        show("optbuild --help", seconds("--help"))
-        show("optbuild layers", seconds("layers"))
-        show("optbuild variant onnx, cached", seconds("variant", "onnx", *MODEL))
+        rounds = [
+            {name: seconds(arguments) for name, arguments in COMMANDS.items()}
+            for _ in range(options.repeats + 1)
+        ][1:]  # the first fills the caches
+    return judge(
+        [Figure(name, "s", [one[name] for one in rounds], AT_MOST_S.get(name)) for name in COMMANDS]
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
