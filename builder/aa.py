@@ -103,7 +103,8 @@ def aa_lines(aa: Aa, kept: bool) -> list[str]:
             f"{f'{low:.1%}–{high:.1%}':>15} {one.shown:7.1%}{effects}"
         )
     lines.append(
-        "ablations of this model plan by it from now on; another A/A replaces it"
+        f"ablations of this model at about these rates ({_rates(aa)}) plan by it from now on; "
+        "another A/A replaces it"
         if kept
         else "too few blocks: not kept for planning; give --blocks 8 or more"
     )
@@ -112,6 +113,10 @@ def aa_lines(aa: Aa, kept: bool) -> list[str]:
 
 def _effects(noise: Noise, margin: float) -> list[tuple[int, float | None]]:
     return [(n, detectable_effect(noise.sd, n, FAMILY, margin)) for n in BLOCKS]
+
+
+def _rates(aa: Aa) -> str:
+    return ", ".join(f"{name} {rate:g}/s" for name, rate in aa.rates_rps.items())
 
 
 def _effect(effect: float | None) -> str:

@@ -89,7 +89,7 @@ def test_the_table_says_what_cannot_be_found() -> None:
     assert p95[:3] == ["steady", "p95", "8.0%"]
     assert p95[5] == "–"  # four blocks
     assert p95[6:] == ["17%", "12%", "10%", "9%"]
-    assert "plan by it" in lines[-1]
+    assert "at about these rates (steady 30/s) plan by it" in lines[-1]
     assert "--blocks" in aa_lines(AA, kept=False)[-1]
 
 
