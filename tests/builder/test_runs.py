@@ -130,3 +130,17 @@ def test_an_ablation_asks_for_all_that_a_report_reads(tmp_path: Path) -> None:
     assert RunStore(tmp_path).finished("b001-steady-baseline")
     with pytest.raises(OptbuildError, match=r"run\.json: the field rate is missing"):
         ReportedStore(tmp_path)
+
+
+def test_a_disruption_is_found_by_its_experiment_not_its_scenario(tmp_path: Path) -> None:
+    store = DisruptionStore(tmp_path)
+    for experiment in ("kill", "stall"):
+        folder = store.start(f"b001-{experiment}-onnx")
+        content = {"block": 1, "scenario": "steady", "attempt": 1}
+        content |= {"disruption": {"experiment": experiment}}
+        (folder / "run.json").write_text(json.dumps(content))
+        store.finish(f"b001-{experiment}-onnx", folder)
+    store.invalid.mkdir()
+    (store.invalid / "b001-kill-baseline-attempt1").mkdir()
+    assert names(DisruptionStore(tmp_path).runs) == {"b001-stall-onnx"}
+    assert "b001-kill-onnx-attempt1" in names(store.invalid)
