@@ -104,6 +104,17 @@ class Game:
         ]
         return _mean(terms) if terms else None
 
+    def separable(self, first: str, second: str) -> bool:
+        """Whether two layers can stand side by side: neither needs the other.
+
+        Each was measured with no more than what it needs, so that what it needs is in every set
+        that holds it.
+        """
+        return not any(
+            all(needed in one for one in self.values if layer in one)
+            for layer, needed in ((first, second), (second, first))
+        )
+
     @cached_property
     def _orders_to(self) -> dict[Set, int]:
         """For each set, how many feasible orders of its layers there are."""

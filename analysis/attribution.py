@@ -64,9 +64,11 @@ class Attribution:
 
     `shares` in the order of the chain, `interactions` the largest first: every pair of which all
     four corners were measured. `residual` is the total less the shares: 0 by construction for
-    `shapley`, and what pairs of layers cannot explain for `first-in/last-in`. `residual_p` tests
-    that effects are additive, that each layer brings the same whatever else is there. Neither the
-    residual nor its p are known where a quantile lies among failures.
+    `shapley`, and what pairs of layers cannot explain for `first-in/last-in`; `residual_p` tests
+    that it is nothing (None for `shapley`: there is nothing to test). `additivity_p` tests that
+    effects are additive, that each layer brings the same whatever else is there. Neither the
+    residual nor these p are known where a quantile lies among failures. `pairs_possible` counts the
+    pairs that could interact, of which `interactions` are those that were measured.
     """
 
     scenario: str
@@ -79,6 +81,8 @@ class Attribution:
     residual: float | None
     residual_interval: Interval | None
     residual_p: float | None
+    additivity_p: float | None
+    pairs_possible: int
     total_bound: Bound | None = None
     residual_bound: Bound | None = None
 
@@ -131,7 +135,9 @@ def attribute_game(
         total_interval=_interval(game.total),
         residual=exact_residual if game.complete else _centre(left),
         residual_interval=None if game.complete else _interval(left),
-        residual_p=None if game.censored else joint_sign_flip_p(_zero_if_additive(game, layers)),
+        residual_p=None if game.complete or game.censored else sign_flip_p(left),
+        additivity_p=None if game.censored else joint_sign_flip_p(_zero_if_additive(game, layers)),
+        pairs_possible=sum(game.separable(*both) for both in combinations(layers, 2)),
         total_bound=_bound(game, *ends),
         residual_bound="unknown" if game.censored and not game.complete else None,
     )

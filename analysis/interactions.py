@@ -29,7 +29,8 @@ class SumRow:
     method: str
     total: str
     residual: str
-    p: str
+    residual_p: str
+    additivity_p: str
 
 
 def interaction_rows(found: Sequence[Attribution]) -> tuple[InteractionRow, ...]:
@@ -48,6 +49,17 @@ def interaction_rows(found: Sequence[Attribution]) -> tuple[InteractionRow, ...]
     )
 
 
+def pairs_note(found: Sequence[Attribution]) -> str:
+    """How many pairs of layers interactions are known of; empty where it is all of them."""
+    fewest = min(found, key=lambda one: len(one.interactions), default=None)
+    if fewest is None or len(fewest.interactions) >= fewest.pairs_possible:
+        return ""
+    measured, possible = len(fewest.interactions), words.plural(fewest.pairs_possible, "pair")
+    return (
+        f"{measured} of {possible} measured: others may work together or against each other unseen"
+    )
+
+
 def sum_rows(found: Sequence[Attribution]) -> tuple[SumRow, ...]:
     """One row per scenario and metric."""
     return tuple(
@@ -61,7 +73,8 @@ def sum_rows(found: Sequence[Attribution]) -> tuple[SumRow, ...]:
             residual=words.effect(
                 words.Estimate(one.metric, one.residual, one.residual_interval, one.residual_bound)
             ),
-            p=words.p_value(one.residual_p),
+            residual_p=words.p_value(one.residual_p),
+            additivity_p=words.p_value(one.additivity_p),
         )
         for one in found
     )

@@ -13,7 +13,7 @@ from analysis.fidelity import fidelity
 from analysis.figures import Figures, draw, save, sweep_names
 from analysis.files import write_text
 from analysis.findings import Findings
-from analysis.interactions import interaction_rows, sum_rows
+from analysis.interactions import interaction_rows, pairs_note, sum_rows
 from analysis.material import Material, gather
 from analysis.render import render
 from analysis.report_json import report_json, sweep_only_json
@@ -86,6 +86,7 @@ def _ablation(material: Material, findings: Findings, drawn: Figures) -> tuple[s
         "worth_method": found[0].method if found else "",
         "worth_sentences": sentences(found, findings.runs.plan.margin),
         "interactions": interaction_rows(found),
+        "pairs_note": pairs_note(found),
         "sums": sum_rows(found),
         "resources": resource_rows(findings),
         "fidelity": fidelity(findings),

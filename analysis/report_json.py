@@ -147,6 +147,8 @@ def _attribution(one: Attribution) -> dict[str, Any]:
         "method": one.method,
         "total": _factor(one.total, one.total_interval),
         "residual": _factor(one.residual, one.residual_interval) | {"p": one.residual_p},
+        "additivity_p": one.additivity_p,
+        "pairs_possible": one.pairs_possible,
         "shares": [
             {
                 "layer": share.layer,

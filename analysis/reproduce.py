@@ -91,6 +91,19 @@ _SHARES: Sequence[Source] = (
         "averaged over the orders in which the two stand side by side, or over the S that were "
         "measured; then as of a step, Holm over the pairs.",
     ),
+    Source(
+        "left over",
+        "the same gains",
+        "per block the total less the sum of the layers' worths; interval and p as of a step, not "
+        "corrected.",
+    ),
+    Source(
+        "p of no interaction",
+        "the same gains",
+        "the share of sign patterns, one sign a block, with a sum of squared column sums >= the "
+        "observed one; a column for each pair that works together, and, where not every subset was "
+        "measured, for each layer's latest addition less its earliest.",
+    ),
 )
 
 _SWEEP: Sequence[Source] = (

@@ -10,6 +10,7 @@ from rich.text import Text
 from analysis import words
 from analysis.attribution import Attribution, Share
 from analysis.compare import Metric, verdict
+from analysis.interactions import pairs_note
 from analysis.verdicts import SHOWN, STYLES
 from analysis.words import Estimate
 
@@ -136,7 +137,7 @@ def worth_rows(
         rows.append(_sum_row(one, "all layers", total))
         if one.method == "first-in/last-in":
             left = Estimate(one.metric, one.residual, one.residual_interval, one.residual_bound)
-            rows.append(_sum_row(one, "unexplained", left))
+            rows.append(_sum_row(one, "unexplained", left, words.p_value(one.residual_p)))
     return tuple(rows)
 
 
@@ -145,7 +146,7 @@ def estimate(share: Share, metric: Metric) -> Estimate:
     return Estimate(metric, share.gain, share.interval, share.bound)
 
 
-def _sum_row(one: Attribution, name: str, sum_: Estimate) -> WorthRow:
+def _sum_row(one: Attribution, name: str, sum_: Estimate, p: str = "") -> WorthRow:
     return WorthRow(
         scenario=one.scenario,
         metric=one.metric,
@@ -154,7 +155,7 @@ def _sum_row(one: Attribution, name: str, sum_: Estimate) -> WorthRow:
         orders="",
         level=words.confidence(sum_.interval),
         blocks=str(one.shares[0].n),
-        p="",
+        p=p,
         verdict="",
         share=None,
     )
@@ -200,7 +201,7 @@ def worth_table(attributions: Sequence[Attribution]) -> Table:
 
 def _notes(attributions: Sequence[Attribution]) -> list[str]:
     additive = ", ".join(
-        f"{one.scenario} {one.metric} {words.p_value(one.residual_p)}"
+        f"{one.scenario} {one.metric} {words.p_value(one.additivity_p)}"
         for one in attributions
         if one.metric in SHOWN
     )
@@ -212,6 +213,9 @@ def _notes(attributions: Sequence[Attribution]) -> list[str]:
     if attributions[0].method == "first-in/last-in":
         notes.append(
             "each layer was measured first and last, not in between; unexplained: the total "
-            "divided by the worths, 1.00x if no more than two layers at a time depend on each other"
+            "divided by the worths, 1.00x (which its p tests) if no more than two layers at a time "
+            "depend on each other"
         )
+    if unseen := pairs_note(attributions):
+        notes.append(f"pairs of layers: {unseen}")
     return notes

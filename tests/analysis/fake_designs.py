@@ -52,7 +52,7 @@ def attributions(scenarios: Sequence[str], half: float = 0.12) -> tuple[Attribut
                 shares.append(Share(layer, log(value), gain, *orders, 0.031, verdict, 8))
             total = sum(one.gain or 0.0 for one in shares)
             pair = Interaction(("quantized", "batching"), -0.11, around(-0.11, 0.05), 0.04)
-            sums = (total, around(total, 0.2), 0.0, around(0.0, 0.0), 1.0)
+            sums = (total, around(total, 0.2), 0.0, around(0.0, 0.0), None, 1.0, 1)
             found.append(Attribution(scenario, metric, "shapley", tuple(shares), (pair,), *sums))
     return tuple(found)
 

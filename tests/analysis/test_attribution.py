@@ -15,6 +15,7 @@ from fake_runs import Experiment, edit_json, planted
 from analysis._game import Game
 from analysis.attribution import Attribution, Share, attribute_game
 from analysis.findings import Findings, find
+from analysis.interactions import pairs_note
 from analysis.report import write_report
 from analysis.worth import sentences, worth_rows
 from variants._errors import OptbuildError
@@ -100,7 +101,7 @@ def test_shares_add_up_to_the_total_and_nothing_is_left(findings: Findings) -> N
     one = of(findings, "p95")
     assert one.total == pytest.approx(1.3, abs=0.01)
     assert sum(share.gain or 0 for share in one.shares) == pytest.approx(one.total, abs=0.005)
-    assert (one.residual, one.residual_interval) == (0.0, None)
+    assert (one.residual, one.residual_interval, one.residual_p) == (0.0, None, None)
     assert one.total_interval is not None
     assert one.total_interval.low <= 1.3 <= one.total_interval.high
 
@@ -117,7 +118,7 @@ def test_a_planted_interaction_is_found_and_comes_first(findings: Findings) -> N
     assert both.interval is not None and both.interval.low > 0.4
     assert both.p_holm == pytest.approx(2 * 2 / 2**8)
     assert none.gain == pytest.approx(0, abs=0.01)
-    assert one.residual_p == pytest.approx(2 / 2**8)  # they do not simply add up
+    assert one.additivity_p == pytest.approx(2 / 2**8)  # they do not simply add up
 
 
 def test_the_cumulative_table_still_walks_the_chain(findings: Findings) -> None:
@@ -152,7 +153,7 @@ def test_a_variant_without_any_run_leaves_no_worth_but_a_report(tmp_path: Path) 
         (folder / "run.json").unlink()
     found = find(tmp_path)
     for one in found.attributions:
-        assert one.total is one.total_interval is one.residual is one.residual_p is None
+        assert one.total is one.total_interval is one.residual is one.additivity_p is None
         for share in one.shares:
             assert (share.gain, share.interval, share.low_order, share.p_holm) == (None,) * 4
             assert (share.verdict, share.n) == ("inconclusive", 0)
@@ -229,8 +230,28 @@ def test_above_four_layers_what_three_do_together_is_the_residual() -> None:
     assert one.total == pytest.approx(1.3, abs=0.02)
     assert one.residual == pytest.approx(-0.15, abs=0.03)
     assert one.residual_interval is not None and one.residual_interval.high < 0
-    assert one.residual_p is not None and one.residual_p <= 0.01
+    assert one.residual_p == pytest.approx(2 / 2**8)
+    assert one.additivity_p is not None and one.additivity_p <= 0.01
     assert one.interactions == ()  # no pair was measured with all its corners
+    assert one.pairs_possible == 10
+    assert pairs_note([one]).startswith("0 of 10 pairs measured")
+
+
+def test_what_two_layers_do_together_is_an_interaction_and_leaves_nothing_over() -> None:
+    """Each layer's last gain differs from its first one, and the shares explain it all."""
+    one = game("abcde", lambda s: 0.2 * len(s) + 0.5 * (set("ab") <= s), {0, 1, 4, 5}, seed=6)
+    assert one.additivity_p == pytest.approx(2 / 2**8)
+    assert one.residual == pytest.approx(0, abs=0.03)
+    assert one.residual_p is not None and one.residual_p > 0.05
+
+
+def test_a_pair_of_which_one_needs_the_other_cannot_be_measured() -> None:
+    sets = ["", "a", "ab", "c", "d", "e", "abcd", "abce", "abde", "acde", "abcde"]
+    values = {frozenset(one): np.linspace(0.1, 0.2, 8) * len(one) for one in sets}
+    one = attribute_game("steady", "p95", Game(values), "abcde", 0.03)
+    assert one.method == "first-in/last-in"
+    assert one.pairs_possible == 9  # of 10: b needs a
+    assert len(one.interactions) < 9 and "of 9 pairs measured" in pairs_note([one])
 
 
 def test_above_four_layers_that_add_up_nothing_is_left() -> None:
@@ -238,12 +259,14 @@ def test_above_four_layers_that_add_up_nothing_is_left() -> None:
     assert one.residual_interval is not None
     assert one.residual_interval.low < 0 < one.residual_interval.high
     assert one.residual_p is not None and one.residual_p > 0.05
+    assert one.additivity_p is not None and one.additivity_p > 0.05
 
 
 def test_additive_effects_are_not_called_interactions() -> None:
     one = game("abc", lambda s: 0.3 * ("a" in s) - 0.1 * ("b" in s), {0, 1, 2, 3})
     assert [share.verdict for share in one.shares] == ["improved", "regressed", "equivalent"]
-    assert one.residual_p is not None and one.residual_p > 0.05
+    assert one.additivity_p is not None and one.additivity_p > 0.05
+    assert pairs_note([one]) == ""  # all were
     assert all(pair.p_holm is not None and pair.p_holm > 0.05 for pair in one.interactions)
     assert sentences([one], margin=0.03) == (
         f"a buys p95 ({math.exp(one.shares[0].gain or 0):.2f}x faster) under steady load.",
@@ -260,7 +283,7 @@ def test_layers_that_all_fail_are_not_worth_the_same() -> None:
     fails = frozenset(one for one in sets if len(one) < 3)
     one = attribute_game("steady", "p95", Game(values, fails), "abc", 0.03)
     assert {(share.bound, share.verdict) for share in one.shares} == {("unknown", "inconclusive")}
-    assert one.total_bound == "at least" and one.residual_p is None
+    assert one.total_bound == "at least" and one.additivity_p is None
     assert sentences([one], 0.03) == ("Undecided so far, more blocks may decide: a, b and c.",)
     told = {row.layer: row.worth for row in worth_rows([one])}
     assert told["a"] == "p95 lies among failures; see goodput"
@@ -286,7 +309,8 @@ def test_where_nothing_is_planted_errors_are_as_rare_as_announced(
         "verdict": [any(s.verdict in ("improved", "regressed") for s in a.shares) for a in found],
         "share": [rejected([share.p_holm for share in a.shares]) for a in found],
         "pair": [rejected([pair.p_holm for pair in a.interactions]) for a in found],
-        "additive": [rejected([a.residual_p]) for a in found],
+        "additive": [rejected([a.additivity_p]) for a in found],
+        "residual": [rejected([a.residual_p]) for a in found],
     }
     for name, errors in wrong.items():
         assert sum(errors) <= 27, name  # 99.9% of Binomial(300, 5%)

@@ -72,6 +72,7 @@ def test_report_json_keeps_its_schema(runs: Path, kind: str) -> None:
         lambda report: report["comparisons"][0].pop("p_holm"),
         lambda report: report["runs"][0].update(p95_s=None),
         lambda report: report["sweep"]["points"][0].pop("rate_rps"),
+        lambda report: report["attributions"][0].update(additivity_p="0.2"),
         lambda report: report["attributions"][0]["shares"][0].update(gain="2x"),
     ],
 )

@@ -37,8 +37,9 @@ def attribution(
 ) -> Attribution:
     total = Interval(0.4, 0.6, 0.961)
     return Attribution(
-        scenario, metric, "shapley", shares, pairs, 0.5, total, 0.0, None, residual_p=0.25
-    )
+        scenario, metric, "shapley", shares, pairs, 0.5, total, 0.0, None,
+        residual_p=None, additivity_p=0.25, pairs_possible=len(pairs),
+    )  # fmt: skip
 
 
 def test_a_trade_off_names_what_it_buys_and_what_it_costs() -> None:
@@ -138,16 +139,18 @@ def test_first_in_last_in_shows_what_is_unexplained_and_exact_does_not() -> None
     exact = attribution("steady", "p95", share("onnx", 2.0, "improved"))
     ends = Attribution(
         **{**vars(exact), "method": "first-in/last-in", "residual": -0.1,
-           "residual_interval": Interval(-0.2, 0.0, 0.961)}
+           "residual_interval": Interval(-0.2, 0.0, 0.961), "residual_p": 0.07,
+           "pairs_possible": 10}
     )  # fmt: skip
     assert [row.layer for row in worth_rows([exact])] == ["onnx", "all layers"]
     row = worth_rows([ends])[-1]
-    assert (row.layer, row.worth) == ("unexplained", "1.11x slower (1.00–1.22)")
+    assert (row.layer, row.worth, row.p) == ("unexplained", "1.11x slower (1.00–1.22)", "0.070")
     for one, told in ((exact, False), (ends, True)):
         console = Console(width=120, color_system=None)
         with console.capture() as capture:
             console.print(worth_table([one]))
         text = capture.get()
         assert ("unexplained: the total divided by the worths" in " ".join(text.split())) == told
+        assert ("pairs of layers: 0 of 10 pairs measured" in " ".join(text.split())) == told
         assert "2.00x faster (1.98–2.02)" in text and one.method in text
         assert "p of no interaction, the layers simply multiply: steady p95 0.250" in text
