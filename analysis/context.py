@@ -142,6 +142,8 @@ def _method(findings: Findings) -> tuple[str, ...]:
         f"level of at least {words.percent(1 - ALPHA, 0)}: a claim about that one comparison, two "
         "one-sided tests at 2.5% each, which nothing is to be corrected for. inconclusive: "
         "everything else; an arrow says that every block was beyond the margin on that side.",
+        "The margin is --margin, or what the last A/A of the machine showed on p95 if that is "
+        "more; it is the same for every metric.",
         "p99 is given only for runs of at least 1000 requests.",
         *_stopping(findings),
     )

@@ -59,8 +59,8 @@ def blocks_to_detect(
     if effect <= margin:
         raise OptbuildError(
             f"no number of blocks finds an effect of {100 * effect:.3g}%: it lies within the "
-            f"margin of {100 * margin:.3g}% (--margin, or what the last A/A showed); ask for a "
-            "larger one"
+            f"margin of {100 * margin:.3g}% (--margin, or what the last A/A showed on p95); ask "
+            "for a larger one"
         )
 
     def finds(blocks: int) -> bool:

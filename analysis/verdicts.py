@@ -99,7 +99,8 @@ def notes_of(findings: Findings) -> tuple[str, ...]:
         screening_note(findings),
         left_out_note(findings),
         "each step against the one before; blocks: better in; p: sign-flip test, Holm-corrected; "
-        f"margin {words.percent(findings.runs.plan.margin, 0)}",
+        f"margin {words.percent(findings.runs.plan.margin, 0)} "
+        "(--margin, or from p95 of the last A/A)",
     )
     return tuple(note for note in notes if note)
 

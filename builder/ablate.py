@@ -155,7 +155,10 @@ def describe(plan: Plan) -> list[str]:
             else []
         ),
         *(
-            [f"margin {plan.margin:.1%}: the last A/A showed that between equal variants"]
+            [
+                f"margin {plan.margin:.1%}, for every metric: the last A/A showed that between "
+                "equal variants on p95"
+            ]
             if plan.margin > choices.margin
             else []
         ),

@@ -54,7 +54,8 @@ MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
     type=Within(0, 100, min_open=True),
     default=3.0,
     show_default=True,
-    help="Percent; an effect within it is as good as none.",
+    help="Percent; an effect within it is as good as none. What the last A/A showed on p95 counts "
+    "if it is more.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
 @click.option("--texts", type=FILE, help="Texts to send, one a line.")

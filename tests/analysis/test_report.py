@@ -212,6 +212,7 @@ def test_screening_is_said_first_and_nothing_is_claimed(screening: Path) -> None
 def test_screening_shows_in_how_many_blocks_a_step_was_better(screening: Path) -> None:
     lines = verdict_lines(find(screening))
     total = next(line for line in lines if line.startswith("all layers"))
+    assert "margin 3% (--margin, or from p95 of the last A/A)" in " ".join(lines)
     assert "1.51x slower" in total and "0/2" in total and "inconclusive ↓" in total
     assert any(
         line.startswith("SCREENING: 1 block where a verdict at 5% needs 8") for line in lines
