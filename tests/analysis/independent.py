@@ -1,9 +1,10 @@
-"""Computes a report's numbers again, from the run directories, without anything of this project.
+"""Computes a report's numbers again, from the run directories, without anything of the toolkit.
 
     python tests/analysis/independent.py DIR [REPORT.json]
 
 numpy, pyarrow and the standard library only, written from the formulas in the report and not from
-the code behind it. Prints what differs (nothing: exit code 0) and how many numbers it compared.
+the code behind it; the shares of layers are in `independent_shares.py`. Prints what differs
+(nothing: exit code 0) and how many numbers it compared.
 Numbers must agree to 12 significant digits, texts to the last printed character.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from independent_shares import attribution
 
 ALPHA = 0.05
 
@@ -278,7 +280,22 @@ def check(directory: Path, report: dict[str, Any]) -> tuple[list[str], int]:
             mine = finish(one, p, family)
             numbers += len(mine)
             found += differ(f"{scenario} {metric} {theirs['new']}", mine, theirs)
+    for theirs in report["attributions"]:
+        scenario, metric = theirs["scenario"], theirs["metric"]
+        own = {spec: runs.get((scenario, spec), {}) for spec in report["plan"]["specs"]}
+        one = attribution(metric, own, report["plan"]["chain"], margin, STATISTICS)
+        if one is None or one["shares"][0]["n"] > 16:
+            continue  # p is drawn there
+        pairs = {tuple(pair["layers"]): pair for pair in theirs["interactions"]}
+        numbers += 5 + 11 * len(one["shares"]) + 5 * len(pairs)
+        found += differ(f"{scenario} {metric}", one, theirs | {"interactions": pairs})
     return found, numbers
+
+
+STATISTICS = {
+    "bound_of": bound_of, "holm": holm, "log_gain": log_gain, "sign_flip": sign_flip,
+    "signed_rank": signed_rank, "verdict": verdict,
+}  # fmt: skip
 
 
 def main() -> int:

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import fake_runs
+import independent
 import numpy as np
 import pytest
 from fake_runs import Experiment, edit_json, planted
 
 from analysis._game import Game
+from analysis.answer import answer
 from analysis.attribution import Attribution, Share, attribute_game
+from analysis.context import context
 from analysis.findings import Findings, find
 from analysis.interactions import pairs_note
+from analysis.material import gather
 from analysis.report import write_report
+from analysis.report_json import report_json
 from analysis.worth import sentences, worth_rows
 from variants._errors import OptbuildError
 from variants._spec import layers_of
@@ -204,6 +209,37 @@ def test_the_report_of_a_design_can_be_written(directory: Path) -> None:
         assert f"- {sentence}\n" in comment
     for row in worth_rows(found):
         assert f"| {row.worth} | {row.orders} | {row.level} |" in comment
+
+
+def report_of(directory: Path) -> Any:
+    """report.json without the drawing of the page."""
+    material, found = gather(directory), find(directory)
+    content = report_json(material, found, answer(found), context(material, found))
+    return json.loads(json.dumps(content))
+
+
+def test_shares_equal_an_independent_computation(directory: Path) -> None:
+    report = report_of(directory)
+    found, numbers = independent.check(directory, report)
+    assert found == [] and numbers > 800
+    # ... and it would see one wrong digit
+    report["attributions"][1]["shares"][2]["gain_low"] *= 1 + 1e-9
+    report["attributions"][0]["interactions"][1]["p_holm"] *= 1 + 1e-9
+    found, _ = independent.check(directory, report)
+    assert len(found) == 2 and "p_holm" in found[0] and "gain_low" in found[1]
+
+
+def test_first_and_last_shares_equal_an_independent_computation(tmp_path: Path) -> None:
+    chain = ("baseline", "a", "a+b", "a+b+c", "a+b+c+d", "a+b+c+d+e")
+    ends = ("b", "c", "d", "e", "b+c+d+e", "a+c+d+e", "a+b+d+e", "a+b+c+e")
+    factors = {spec: 0.9 ** len(layers_of(spec)) for spec in (*chain, *ends)}
+    experiment = Experiment(planted(factors), tuple(factors), ("steady",), 3, duration_s=5)
+    fake_runs.write(tmp_path, experiment)
+    design(tmp_path, "shapley", chain)
+    report = report_of(tmp_path)
+    assert {one["method"] for one in report["attributions"]} == {"first-in/last-in"}
+    assert report["attributions"][0]["residual"]["p"] is not None
+    assert independent.check(tmp_path, report)[0] == []
 
 
 def game(

@@ -12,6 +12,7 @@ from typing import Any
 
 import fake_runs
 import independent
+import independent_shares
 import pytest
 from fake_runs import Experiment, mark_invalid, planted, queue_latency_s
 
@@ -153,10 +154,10 @@ def test_numbers_equal_an_independent_computation(full: Path, paths: ReportPaths
 
 
 def test_the_independent_script_imports_nothing_of_the_project() -> None:
-    source = Path(independent.__file__).read_text()
+    source = "\n".join(Path(one.__file__).read_text() for one in (independent, independent_shares))
     assert set(re.findall(r"^(?:import|from) (\w+)", source, re.MULTILINE)) == {
-        "collections", "fractions", "itertools", "json", "math", "numpy", "pathlib", "pyarrow",
-        "sys", "typing",
+        "collections", "fractions", "independent_shares", "itertools", "json", "math", "numpy",
+        "pathlib", "pyarrow", "sys", "typing",
     }  # fmt: skip
 
 
