@@ -125,7 +125,11 @@ def no_answer() -> Refusal:
 
 
 def parse_texts(body: bytes) -> list[str]:
-    """The texts of a request's body; raises Refusal with the reason if it has none."""
+    """The texts of a request's body; raises Refusal with the reason if it has none.
+
+    By the standard library: orjson saves 2 us of a sentence and 45 us of 64 reviews, where a
+    request costs 150 us and 1 ms with a model that does nothing. Throughput does not show it.
+    """
     try:
         content = json.loads(body)
     except RecursionError:
