@@ -24,7 +24,12 @@ SMOOTHING = 0.05  # weight of a new pass in how far the costs are off
 
 
 class Refused(Exception):
-    """There is no time left to answer this request before its deadline."""
+    """There is no time left to answer this request before its deadline; says what to do."""
+
+    def __init__(
+        self, reason: str = "no time left to answer this request: try again later"
+    ) -> None:
+        super().__init__(reason)
 
 
 class Lanes:
@@ -78,8 +83,8 @@ class Lanes:
         parts = self._parts(job, texts)
         with self._changed:
             job.at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
-            if not job.at_rest and self._done_in_s(parts, now_s) > self._deadline_s:
-                raise Refused
+            if not job.at_rest and (done_s := self._done_in_s(parts, now_s)) > self._deadline_s:
+                raise self._refusal(done_s)
             self._loop = loop
             self._line.join(job, parts)
             self._changed.notify(len(parts))
@@ -135,6 +140,14 @@ class Lanes:
                 break
             left_s -= (next_s - level_s) * lanes
         return level_s + left_s / lanes + largest_s * self._off
+
+    def _refusal(self, done_s: float) -> Refused:
+        if self._line.parts or any(self._ends_s):
+            return Refused()
+        return Refused(
+            f"this takes about {done_s:.2g} s, and {self._deadline_s:g} s is the limit: "
+            "send fewer texts at a time"
+        )
 
     def _expire(self, job: Job) -> None:
         """On the event loop, at the deadline: what still waits is refused, what runs goes on."""

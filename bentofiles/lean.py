@@ -105,8 +105,8 @@ class Lean(Contract):
         begin_s = perf_counter()
         try:
             rows = await _while_wanted(lanes.submit(texts), receive)
-        except Refused:
-            raise Refusal(503, "no time left to answer this request: try again later") from None
+        except Refused as refused:
+            raise Refusal(503, str(refused)) from None
         if rows is None:
             return 499  # nobody to answer; nginx's code for it, seen in the metrics only
         await send_answer(send, 200, self.desk.encode(rows))
