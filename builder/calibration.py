@@ -68,7 +68,7 @@ def _from_file(path: Path, judged: set[str]) -> Calibration:
     if not own:
         raise OptbuildError(f"every text of {path} is in the golden set too: calibrate on others")
     chosen = own[:: -(-len(own) // MOST_OWN)]
-    return Calibration(f"{len(chosen)} of {len(given)} texts of {path.name}", tuple(chosen))
+    return Calibration(f"of {len(given)} in {path.name}", tuple(chosen))
 
 
 def open_graph(graph: Path, prepared: Prepared) -> OnnxPredictor:

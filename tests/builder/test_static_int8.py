@@ -146,7 +146,7 @@ def test_texts_of_ones_own_calibrate_unless_they_judge(tmp_path: Path) -> None:
     own.write_text("\n".join([golden.texts[0], *(f"text {n}" for n in range(600))]))
     found = calibration_for(golden, own)
     assert found.texts == tuple(f"text {n}" for n in range(0, 600, 3))
-    assert found.source == "200 of 601 texts of own.txt"
+    assert found.source == "of 601 in own.txt"
     own.write_text(golden.texts[0])
     with pytest.raises(OptbuildError, match="calibrate on others"):
         calibration_for(golden, own)
