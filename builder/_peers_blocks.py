@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from rich.console import Console
 
 from analysis.gates import check_run
 from analysis.records import read_records
+from builder._peers_drain import drained, idle_s
 from builder._peers_plan import LIMIT, LOADS, Plan
 from builder._peers_probe import Answers, limit, saturate
-from builder._peers_target import require_same_answers
+from builder._peers_target import predict, require_same_answers
 from builder.closed_loop import warm_up
 from builder.covariates import CpuTimes, covariates
 from builder.experiment import WARM_UP_CONNECTIONS, WARM_UP_S
@@ -92,22 +94,34 @@ class Blocks:
             if contender == LIMIT:
                 self._measure_limit(block)
                 continue
-            log = self.directory / "logs" / f"b{block:03d}-{contender}.log"
             left = list(loads)
             try:
-                with self.serve(contender, log) as target:
-                    require_same_answers(
-                        target.url, self.texts.texts[: len(self.answers)], self.answers
-                    )
-                    self._warm(target.url)
-                    for load in loads:
-                        if not self._measure(block, load, contender, target.url):
-                            missing.remove(load)
-                        left.remove(load)
+                while left:
+                    self._serve(block, contender, left, missing)
             except OptbuildError as error:
                 # One server's trouble is its own result, and no reason to stop the others.
                 for load in left:
                     self._finish(block, load, contender, {"failed": str(error)})
+
+    def _serve(self, block: int, contender: str, left: list[str], missing: list[str]) -> None:
+        """Take from `left` what one server has gone through, from `missing` what failed a gate.
+
+        Every load meets a server at rest, for everybody alike: one that does not come to rest
+        makes way for a fresh one.
+        """
+        log = self.directory / "logs" / f"b{block:03d}-{contender}.log"
+        with self.serve(contender, log) as target:
+            require_same_answers(target.url, self.texts.texts[: len(self.answers)], self.answers)
+            self._warm(target.url)
+            probe = partial(predict, target.url, self.texts.texts[:1])
+            rest_s = idle_s(probe)
+            while left:
+                if not self._measure(block, left[0], contender, target.url):
+                    missing.remove(left[0])
+                del left[0]
+                if left and not drained(probe, rest_s):
+                    self._say(f"b{block:03d}-{contender}: still busy; started anew")
+                    return
 
     def _warm(self, url: str) -> None:
         warm_up(url, self.texts.texts, WARM_UP_CONNECTIONS, WARM_UP_S, WARM_UP_REQUESTS)
