@@ -4,7 +4,8 @@ What every server is measured against. Same session, tokenizer and texts; thread
 the next texts, with the settings that serving could choose from: how many lanes (threads that run
 the model), how many intra-op threads in each, how many texts in a pass. Of a window of texts that
 could be waiting, those of like length run together, as the best batcher would have it. A process
-of its own: `python -m builder._peers_limit` reads a question as JSON, writes the result as JSON.
+of its own for each number of threads, because the tokenizer's pool keeps the size that it had at
+first: `python -m builder._peers_limit` reads a question as JSON, writes the result as JSON.
 """
 
 import json
@@ -36,10 +37,10 @@ class Way:
         return f"{self.lanes} lanes x {self.threads} threads, batch {self.batch}"
 
 
-def ways(cores: int) -> list[Way]:
-    """What is tried: all cores by lanes or by intra-op threads, alone or in batches."""
-    by_lanes = [Way(cores, 1, batch) for batch in (1, 2, 4, 8, 16)]
-    return by_lanes + ([Way(1, cores, batch) for batch in (1, 8)] if cores > 1 else [])
+def ways(cores: int) -> dict[int, list[Way]]:
+    """What is tried, by threads: all cores by lanes or by threads, alone or in batches."""
+    found = {1: [Way(cores, 1, batch) for batch in (1, 2, 4, 8, 16)]}
+    return found | ({cores: [Way(1, cores, batch) for batch in (1, 8)]} if cores > 1 else {})
 
 
 def texts_per_second(model: Model, way: Way, texts: Sequence[str], seconds: float) -> float:
@@ -74,17 +75,15 @@ def in_passes(texts: Sequence[str], batch: int) -> list[list[str]]:
     return [window[at : at + batch] for window in windows for at in range(0, len(window), batch)]
 
 
-def measure(sources: str, texts: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Texts a second of every way, the best of them, and the answers to the first texts."""
+def measure(sources: str, texts: Sequence[str], seconds: float, threads: int) -> dict[str, Any]:
+    """Texts a second of every way with so many threads, and the answers to the first texts."""
     os.environ["PEER_SOURCES"] = sources
-    models: dict[int, Model] = {}
-    found: dict[str, float] = {}
-    for way in ways(cpus()):
-        model = models.setdefault(way.threads, Model(way.threads))
-        found[str(way)] = texts_per_second(model, way, texts, seconds)
-    best = max(found, key=lambda name: found[name])
-    answers = [models[1].predict([text])[0] for text in texts[:ANSWERS]]
-    return {"rps": found[best], "best": best, "ways": found, "answers": answers}
+    model = Model(threads)
+    found = {
+        str(way): texts_per_second(model, way, texts, seconds) for way in ways(cpus())[threads]
+    }
+    answers = [model.predict([text])[0] for text in texts[:ANSWERS]]
+    return {"ways": found, "answers": answers}
 
 
 if __name__ == "__main__":

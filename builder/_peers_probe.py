@@ -1,8 +1,10 @@
 """Processes that measure, and what is found out about the servers before the first block."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from builder._peers_saturate import Saturated
@@ -10,11 +12,17 @@ from builder._peers_script import Settings, words
 from builder._peers_target import PeerServer, require_same_answers
 from deploy.child import Child
 from deploy.target import Target
+from loadtests.peers._settings import cpus
 from variants._errors import OptbuildError
 
 # Only what is sent: a closed loop sends them over and over, and reading them takes no time.
 TEXTS = 1024
 WARM_S = 2.0
+TUNE_ROUNDS = 3
+# Repeats of one setting vary by 10 to 25%: what is further behind after one is not the best.
+TUNE_WITHIN = 0.7
+# The last is a load that never queues, where a large model wants its threads in one request.
+TUNE_CONNECTIONS = (64, 16, 1)
 Answers = Sequence[dict[str, Any]]
 
 
@@ -33,12 +41,17 @@ def ask(module: str, question: Mapping[str, Any], log: Path, background: bool) -
 
 
 def limit(sources: Path, texts: Sequence[str], seconds: float, log: Path) -> dict[str, Any]:
-    """What `builder._peers_limit` finds, `seconds` for each way of calling the model.
+    """The best way of calling the model, `seconds` for each: what `builder._peers_limit` finds.
 
     As little favoured as a server: it gives way to whatever else the machine does.
     """
     question = {"sources": str(sources), "texts": list(texts[:TEXTS]), "seconds": seconds}
-    return ask("_peers_limit", question, log, background=True)
+    found: dict[str, float] = {}
+    for threads in sorted({cpus(), 1}, reverse=True):
+        said = ask("_peers_limit", {**question, "threads": threads}, log, background=True)
+        found |= said["ways"]
+    best = max(found, key=lambda way: found[way])
+    return {"rps": found[best], "best": best, "ways": found, "answers": said["answers"]}
 
 
 def saturate(
@@ -66,28 +79,41 @@ def tune(
     seconds: float,
     log: Path,
 ) -> tuple[Settings | None, dict[str, float | str]]:
-    """The settings with the highest throughput at 64 and 16 connections (geometric mean).
+    """The settings with the highest throughput at all TUNE_CONNECTIONS (geometric mean).
 
-    None if none of them works; what was found, or why there is nothing, by settings.
+    The median of interleaved rounds, each on a fresh server; after the first one only those that
+    are near the best go on. None if none of them works; what was found, or why there is nothing,
+    by settings.
     """
+    rounds: dict[str, list[float]] = {words(one): [] for one in settings}
     found: dict[str, float | str] = {}
-    best: tuple[float, Settings] | None = None
-    for one in settings:
-        try:
-            with start(one) as target:
-                require_same_answers(target.url, texts[: len(answers)], answers)
-                runs = [saturate(target.url, texts, many, seconds, log) for many in (64, 16)]
-            failed = [run.first_error for run in runs if not run.answered]
-            if failed:
-                raise OptbuildError(failed[0], exit_code=1)
-        except OptbuildError as error:
-            found[words(one)] = str(error)
-            continue
-        rps = (runs[0].rps * runs[1].rps) ** 0.5
-        found[words(one)] = rps
-        if best is None or rps > best[0]:
-            best = (rps, one)
-    return (best[1] if best else None), found
+    left = {words(one): one for one in settings}
+    for _ in range(TUNE_ROUNDS):
+        for name, one in list(left.items()):
+            try:
+                with start(one) as target:
+                    require_same_answers(target.url, texts[: len(answers)], answers)
+                    rounds[name].append(_throughput(target.url, texts, seconds, log))
+            except OptbuildError as error:
+                found[name] = str(error)
+                del left[name]
+                continue
+            found[name] = median(rounds[name])
+        best = max((median(rounds[name]) for name in left), default=0.0)
+        left = {
+            name: one for name, one in left.items() if median(rounds[name]) >= TUNE_WITHIN * best
+        }
+        if len(left) < 2:
+            break  # nothing to choose between
+    chosen = max(left, key=lambda name: median(rounds[name]), default=None)
+    return (None if chosen is None else left[chosen]), found
+
+
+def _throughput(url: str, texts: Sequence[str], seconds: float, log: Path) -> float:
+    runs = [saturate(url, texts, many, seconds, log) for many in TUNE_CONNECTIONS]
+    if failed := [run.first_error for run in runs if not run.answered]:
+        raise OptbuildError(failed[0], exit_code=1)
+    return math.prod(run.rps for run in runs) ** (1 / len(runs))
 
 
 def peer_start(name: str, python: Path, sources: Path, log: Path, scripts: Path) -> Start:

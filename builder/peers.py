@@ -18,7 +18,7 @@ from variants._errors import OptbuildError
 SPECS = (
     "onnx+quantized+lean+microbatch",
     "onnx+quantized+lean",
-    "onnx+quantized+batching+workers=2",
+    "onnx+quantized+threads+batching+workers=2",
     "onnx+quantized",
 )
 

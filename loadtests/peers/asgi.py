@@ -12,6 +12,8 @@
 # settings = [
 #     {workers = 1, lanes = "cpus", batch = 1},
 #     {workers = 1, lanes = "cpus", batch = 8},
+#     {workers = 1, lanes = 1, batch = 1},
+#     {workers = 1, lanes = 1, batch = 8},
 #     {workers = "cpus", lanes = 1, batch = 8},
 # ]
 # ///
@@ -19,8 +21,8 @@
 
 The model runs on threads of its own, never on the event loop. A free thread takes what waits, up
 to `batch` requests, and never waits for more. uvloop and httptools, as uvicorn's documentation
-recommends; no access log. Two shapes are tried: one process with a thread for each CPU, and a
-process for each CPU that share the socket.
+recommends; no access log. Three shapes are tried: one process with a lane for each CPU, one with a
+single lane whose passes take every CPU, and a process for each CPU that share the socket.
 """
 
 import asyncio

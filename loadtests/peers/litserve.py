@@ -8,12 +8,14 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {batch = 1, fast_queue = 1},
-#     {batch = 8, fast_queue = 0},
-#     {batch = 8, fast_queue = 1},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1},
+#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 0},
+#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1},
+#     {workers = 1, threads = "cpus", batch = 1, fast_queue = 1},
+#     {workers = 1, threads = "cpus", batch = 8, fast_queue = 1},
 # ]
 # ///
-"""LitServe with a worker process for each CPU and its own batching.
+"""LitServe: a worker process for each CPU, or one with a thread for each, and its own batching.
 
 `fast_queue` (ZeroMQ between the HTTP server and the workers) is tried with and without. LitServe
 collects a batch until it is full or `batch_timeout` has passed: 1 ms, so that a lone request
@@ -25,7 +27,7 @@ from typing import Any
 import litserve
 
 from loadtests.peers._model import Answer, Model
-from loadtests.peers._settings import HOST, cpus, port, setting
+from loadtests.peers._settings import HOST, port, setting
 
 BATCH_TIMEOUT_S = 0.001
 
@@ -35,7 +37,7 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]  # litserve is not inst
 
     def setup(self, device: str) -> None:
         """Load the model in a worker."""
-        self.model = Model(threads=1)
+        self.model = Model(setting("threads"))
 
     def decode_request(self, request: dict[str, Any]) -> list[str]:
         """The texts of a request."""
@@ -66,7 +68,7 @@ if __name__ == "__main__":
     server = litserve.LitServer(
         Classifier(max_batch_size=most, batch_timeout=BATCH_TIMEOUT_S if most > 1 else 0.0),
         accelerator="cpu",
-        workers_per_device=cpus(),
+        workers_per_device=setting("workers"),
         fast_queue=bool(setting("fast_queue")),
     )
     server.run(

@@ -8,13 +8,15 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {batch = 1},
-#     {batch = 4},
-#     {batch = 8},
-#     {batch = 16},
+#     {workers = "cpus", threads = 1, batch = 1},
+#     {workers = "cpus", threads = 1, batch = 4},
+#     {workers = "cpus", threads = 1, batch = 8},
+#     {workers = "cpus", threads = 1, batch = 16},
+#     {workers = 1, threads = "cpus", batch = 1},
+#     {workers = 1, threads = "cpus", batch = 8},
 # ]
 # ///
-"""mosec: a web server in Rust that feeds a Python worker process for each CPU.
+"""mosec: a web server in Rust that feeds Python workers: one for each CPU, or one with threads.
 
 Its dynamic batching collects up to `batch` requests or for 1 ms, the shortest wait it takes.
 """
@@ -26,7 +28,7 @@ from typing import Any
 from mosec import Server, Worker
 
 from loadtests.peers._model import Answer, Model
-from loadtests.peers._settings import HOST, cpus, port, setting
+from loadtests.peers._settings import HOST, port, setting
 
 LONGEST_WAIT_MS = 1
 
@@ -36,7 +38,7 @@ class Classifier(Worker):  # type: ignore[misc]  # mosec is not installed here
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model(threads=1)
+        self.model = Model(setting("threads"))
 
     def serialize(self, data: Answer) -> bytes:
         """JSON without mosec's default indentation."""
@@ -56,7 +58,7 @@ if __name__ == "__main__":
     server = Server()
     server.append_worker(
         Classifier,
-        num=cpus(),
+        num=setting("workers"),
         max_batch_size=setting("batch"),
         max_wait_time=LONGEST_WAIT_MS,
         route="/predict",

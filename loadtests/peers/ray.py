@@ -8,12 +8,14 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {batch = 1, ha_proxy = 1},
-#     {batch = 8, ha_proxy = 0},
-#     {batch = 8, ha_proxy = 1},
+#     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 1},
+#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 0},
+#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 1},
+#     {workers = 1, threads = "cpus", batch = 1, ha_proxy = 1},
+#     {workers = 1, threads = "cpus", batch = 8, ha_proxy = 1},
 # ]
 # ///
-"""Ray Serve: a replica for each CPU, with `@serve.batch`.
+"""Ray Serve: a replica for each CPU, or one with a thread for each, with `@serve.batch`.
 
 `RAY_SERVE_THROUGHPUT_OPTIMIZED` and `RAY_SERVE_ENABLE_HA_PROXY` (HAProxy in the place of the proxy
 in Python; `ray[serve]` brings it) are what Ray's guide for high throughput names. A batch waits
@@ -45,15 +47,15 @@ MOST_ONGOING = 256  # of a replica; above what the proxy is ever sent here
 
 
 @serve.deployment(
-    num_replicas=cpus(),
+    num_replicas=setting("workers"),
     max_ongoing_requests=MOST_ONGOING,
-    ray_actor_options={"num_cpus": 1},
+    ray_actor_options={"num_cpus": setting("threads")},
 )
 class Classifier:
     """One replica."""
 
     def __init__(self) -> None:
-        self.model = Model(threads=1)
+        self.model = Model(setting("threads"))
         self.answer = self.alone if setting("batch") == 1 else self.together
 
     async def alone(self, texts: list[str]) -> Answer:

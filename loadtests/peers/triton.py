@@ -11,13 +11,15 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {batch = 1},
-#     {batch = 4},
-#     {batch = 8},
-#     {batch = 16},
+#     {workers = "cpus", threads = 1, batch = 1},
+#     {workers = "cpus", threads = 1, batch = 4},
+#     {workers = "cpus", threads = 1, batch = 8},
+#     {workers = "cpus", threads = 1, batch = 16},
+#     {workers = 1, threads = "cpus", batch = 1},
+#     {workers = 1, threads = "cpus", batch = 8},
 # ]
 # ///
-"""NVIDIA Triton through pytriton: two instances of the model, dynamic batching without a delay.
+"""NVIDIA Triton through pytriton: instances of the model, dynamic batching without a delay.
 
 Triton speaks its own protocol (KServe v2), so a front of ours translates `POST /predict`; see
 `_triton_front.py`. What that costs is part of this peer's figures, because whoever wants this
@@ -40,14 +42,14 @@ from pytriton.triton import Triton, TritonConfig
 
 from loadtests.peers import _triton_front
 from loadtests.peers._model import Model
-from loadtests.peers._settings import HOST, cpus, port, scratch, setting
+from loadtests.peers._settings import HOST, port, scratch, setting
 
 Arrays = list[Any]
 
 
 def instance() -> Callable[..., Arrays]:
     """A model of its own for one instance."""
-    model = Model(threads=1)
+    model = Model(setting("threads"))
 
     @batch  # type: ignore[untyped-decorator]  # pytriton is not installed here
     def infer(texts: Any) -> Arrays:
@@ -86,7 +88,7 @@ if __name__ == "__main__":
         most = setting("batch")
         triton.bind(
             model_name=_triton_front.MODEL,
-            infer_func=[instance() for _ in range(cpus())],
+            infer_func=[instance() for _ in range(setting("workers"))],
             inputs=[Tensor(name="texts", dtype=np.bytes_, shape=(1,))],
             outputs=[
                 Tensor(name="index", dtype=np.int32, shape=(1,)),

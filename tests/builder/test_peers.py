@@ -12,8 +12,10 @@ from rich.console import Console
 from analysis.gates import Gate
 from builder import _peers_blocks, _peers_compare, _peers_plan, _peers_probe, peers
 from builder._peers_compare import Options, compare
-from builder._peers_limit import in_passes
-from builder._peers_saturate import saturate
+from builder._peers_drain import DRAIN_S, PROBES, drained, idle_s
+from builder._peers_limit import in_passes, ways
+from builder._peers_plan import Plan
+from builder._peers_saturate import Saturated, saturate
 from builder._peers_script import read_script
 from builder._peers_target import PeerServer, require_same_answers
 from builder._peers_venv import ensure_venv
@@ -216,6 +218,148 @@ def test_passes_are_whole_and_of_like_length_within_a_window() -> None:
     assert [text for one in passes[:8] for text in one] == sorted(texts[:64], key=len)
     assert in_passes(texts, 1) == [[text] for text in texts]
     assert len(in_passes(["only", "two"], 16)) == 4
+
+
+def test_the_limit_has_a_process_for_each_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def ask(module: str, question: Any, log: Path, background: bool) -> dict[str, Any]:
+        threads = question["threads"]
+        asked.append(threads)
+        rps = {str(way): 100.0 * threads + way.batch for way in ways(4)[threads]}
+        return {"ways": rps, "answers": [{"threads": threads}]}
+
+    monkeypatch.setattr(_peers_probe, "ask", ask)
+    monkeypatch.setattr(_peers_probe, "cpus", lambda: 4)
+    found = _peers_probe.limit(tmp_path, ["a"], 1.0, tmp_path / "log")
+    assert sorted(asked) == [1, 4]
+    assert (found["rps"], found["best"]) == (408.0, "1 lanes x 4 threads, batch 8")
+    assert len(found["ways"]) == 7
+    assert found["answers"] == [{"threads": 1}]
+
+
+# --- the best settings --------------------------------------------------------------------------
+
+
+def test_settings_are_chosen_by_the_median_of_rounds_and_the_hopeless_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rps = {1: iter([100.0, 100.0, 100.0]), 2: iter([180.0, 90.0, 90.0]), 3: iter([20.0])}
+    connections: list[int] = []
+    now = 0
+
+    def start(one: Any) -> FakeTarget:
+        nonlocal now
+        if one["batch"] == 4:
+            raise OptbuildError("no such batch")
+        now = one["batch"]
+        return FakeTarget()
+
+    def throughput(_: str, __: Any, many: int, ___: float, ____: Path) -> Saturated:
+        connections.append(many)
+        current = speeds[now] if many != 64 else speeds.setdefault(now, 0.0) or next(rps[now])
+        speeds[now] = 0.0 if many == 1 else current
+        return Saturated(10, current, 0.1, 0.1, 0, "", 0.0)
+
+    speeds: dict[int, float] = {}
+    monkeypatch.setattr(_peers_probe, "saturate", throughput)
+    monkeypatch.setattr(_peers_probe, "TUNE_WITHIN", 0.5)
+    settings = [{"batch": batch} for batch in (1, 2, 3, 4)]
+    best, found = _peers_probe.tune(start, settings, ["a"], [ANSWER], 1.0, tmp_path / "log")
+    assert best == {"batch": 1}
+    assert found["batch=1"] == pytest.approx(100)
+    assert found["batch=2"] == pytest.approx(90)
+    assert found["batch=3"] == pytest.approx(20)
+    assert found["batch=4"] == "no such batch"
+    assert len(connections) == (3 + 3 + 1) * 3
+    assert set(connections) == {64, 16, 1}
+
+
+# --- between two loads --------------------------------------------------------------------------
+
+
+class Busy:
+    """A server with a clock of its own; its queue is empty after `busy_s`."""
+
+    def __init__(self, busy_s: float, refuses: bool = False) -> None:
+        self.now_s = 0.0
+        self.busy_s = busy_s
+        self.refuses = refuses
+
+    def probe(self, timeout_s: float) -> None:
+        waits_s = max(0.0, self.busy_s - self.now_s)
+        if self.refuses and waits_s:
+            raise OptbuildError("status 503")
+        self.now_s += min(timeout_s, waits_s + 0.01)
+        if waits_s + 0.01 > timeout_s:
+            raise OptbuildError("timed out")
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def clock(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize(("busy_s", "comes"), [(0.0, True), (4.0, True), (30.0, False)])
+def test_a_backlog_is_waited_for_but_not_for_ever(
+    busy_s: float, comes: bool, refuses: bool
+) -> None:
+    server = Busy(busy_s, refuses)
+    assert drained(server.probe, 0.01, server.clock, server.sleep) is comes
+    assert busy_s <= server.now_s if comes else server.now_s == pytest.approx(DRAIN_S, abs=0.1)
+    at_rest = Busy(0.0)
+    assert idle_s(at_rest.probe, at_rest.clock) == pytest.approx(0.01)
+    assert at_rest.now_s == pytest.approx(PROBES * 0.01)
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_a_server_that_stays_busy_makes_way_for_a_fresh_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[str] = []
+    measured: list[tuple[int, str]] = []
+    plan = Plan(
+        choices=_peers_compare._choices(
+            options(tmp_path, tmp_path), _peers_compare.load_texts(None)
+        ),
+        limit_rps=100.0,
+        graph_sha256="",
+        tags=(),
+        settings={},
+        probes={},
+        absent={},
+        command="",
+    )
+
+    def serve(contender: str, log: Path) -> FakeTarget:
+        served.append(contender)
+        return FakeTarget()
+
+    def measure(_: Any, block: int, load: str, contender: str, url: str) -> bool:
+        measured.append((len(served), load))
+        return True
+
+    (tmp_path / "out").mkdir()
+    blocks = _peers_blocks.Blocks(
+        plan,
+        tmp_path,
+        _peers_compare.load_texts(None),
+        [ANSWER],
+        tmp_path / "out",
+        Console(quiet=True),
+        serve,
+    )
+    monkeypatch.setattr(_peers_blocks.Blocks, "_measure", measure)
+    rests = iter([True, False])
+    monkeypatch.setattr(_peers_blocks, "drained", lambda *_: next(rests))
+    left = ["saturated64", "steady80", "low"]
+    while left:
+        blocks._serve(1, OURS, left, [])
+    assert measured == [(1, "saturated64"), (1, "steady80"), (2, "low")]
 
 
 # --- the peers' files ---------------------------------------------------------------------------
