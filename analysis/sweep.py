@@ -41,6 +41,36 @@ class Capacity:
     knee_rps: float | None
     words: str
 
+    def over(self, first: "Capacity") -> "Ratio":
+        """How many times the rate of `first` this one reaches."""
+        low, high = _divided(self.low_rps, first.high_rps), _divided(self.high_rps, first.low_rps)
+        # Either interval may be wrong: both levels are spent (Bonferroni).
+        spent = sum(1 - (one.confidence or 1.0) for one in (self, first))
+        known = low is not None or high is not None
+        return Ratio(
+            _divided(self.rate_rps, first.rate_rps), low, high, 1 - spent if known else None
+        )
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One highest rate over another. The bounds are those of the two rates at their worst.
+
+    Each is None where a rate that it needs is. `confidence` is the level of what is there.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float | None
+
+    def __str__(self) -> str:
+        """ "2.91 (2.70–3.14)", with a question mark for what is not known."""
+        value, low, high = (
+            "?" if one is None else words.factor(one) for one in (self.value, self.low, self.high)
+        )
+        return f"{value} ({low}–{high})"
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -117,6 +147,10 @@ def _capacity(plan: SweepPlan, visits: Visits, spec: str) -> Capacity:
         ),
         words=_told(str(plan.objective), middle, low, high, min(limited, default=None)),
     )
+
+
+def _divided(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one / other
 
 
 def _told(

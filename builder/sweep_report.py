@@ -68,7 +68,8 @@ def table_of(sweep: Sweep) -> Table:
     """One row for each variant."""
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", overflow="fold")
-    for name in ("up to", "interval", "level", "knee", "runs"):
+    headings = ("up to", "interval", "level", "times the first", "level", "knee", "runs")
+    for name in headings:
         table.add_column(name, justify="right", no_wrap=True)
     for capacity in sweep.capacities:
         table.add_row(Text(capacity.spec), *_cells(sweep, capacity))
@@ -79,16 +80,20 @@ def note_of(sweep: Sweep) -> str:
     """What the columns mean."""
     return (
         f"up to: the highest rate that meets {sweep.objective} under {sweep.scenario} load; its\n"
-        "interval covers runs of this length on this machine; knee: most throughput per latency"
+        "interval covers runs of this length on this machine; times the first: that rate over the\n"
+        "first variant's, from bound to opposite bound; knee: most throughput per latency"
     )
 
 
 def _cells(sweep: Sweep, capacity: Capacity) -> tuple[str, ...]:
-    level = capacity.confidence
+    ratio = capacity.over(sweep.capacities[0])
+    first = capacity is sweep.capacities[0]
     return (
         _rate(capacity.rate_rps),
         f"{_bound(capacity.low_rps)}–{_bound(capacity.high_rps)}",
-        "–" if level is None else words.percent(level),
+        _level(capacity.confidence),
+        "" if first else str(ratio),
+        "" if first else _level(ratio.confidence),
         _rate(capacity.knee_rps),
         str(sum(point.spec == capacity.spec for point in sweep.points)),
     )
@@ -96,6 +101,10 @@ def _cells(sweep: Sweep, capacity: Capacity) -> tuple[str, ...]:
 
 def _rate(value: float | None) -> str:
     return "?" if value is None else rate_words(value)
+
+
+def _level(value: float | None) -> str:
+    return "–" if value is None else words.percent(value)
 
 
 def _bound(value: float | None) -> str:

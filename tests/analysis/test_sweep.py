@@ -10,7 +10,7 @@ import pytest
 
 from analysis.objective import Objective
 from analysis.records import OK, write_records
-from analysis.sweep import find_sweep
+from analysis.sweep import Capacity, Ratio, find_sweep
 from variants._errors import OptbuildError
 
 SPEC = "onnx"
@@ -115,6 +115,18 @@ def test_the_level_is_that_of_the_bounds_there_are(tmp_path: Path) -> None:
     levels = [found.capacities[0].confidence for found in (both, one, none)]
     assert levels[0] is not None and levels[1] is not None and levels[2] is None
     assert 1 - levels[0] == pytest.approx(2 * (1 - levels[1]))
+
+
+def test_a_ratio_goes_from_bound_to_opposite_bound_at_the_level_of_both() -> None:
+    first = Capacity("baseline", 20.0, 19.0, 21.0, 0.98, None, "")
+    best = Capacity("best", 60.0, 57.0, 63.0, 0.96, None, "")
+    ratio = best.over(first)
+    assert (ratio.value, ratio.low, ratio.high) == (3.0, 57 / 21, 63 / 19)
+    assert ratio.confidence == pytest.approx(0.94)
+    assert str(ratio) == "3.00 (2.71–3.32)"
+    unknown = Capacity("new", None, None, None, None, None, "")
+    assert unknown.over(first) == Ratio(None, None, None, None)
+    assert str(unknown.over(first)) == "? (?–?)"
 
 
 def test_a_directory_without_a_sweep_has_none(tmp_path: Path) -> None:
