@@ -15,6 +15,7 @@ SLOWER = 3.0  # than when idle, for all of them: the machine's noise is no queue
 LEAST_S = 0.005
 DRAIN_S = 10.0
 PAUSE_S = 0.05
+IDLE_TIMEOUT_S = 30.0
 
 Probe = Callable[[float], object]  # one request, within so many seconds; raises OptbuildError
 Clock = Callable[[], float]
@@ -22,7 +23,7 @@ Clock = Callable[[], float]
 
 def idle_s(probe: Probe, clock: Clock = time.monotonic) -> float:
     """Seconds of a lone request to a warm server without load (median)."""
-    return median(_timed(probe, DRAIN_S, clock) for _ in range(PROBES))
+    return median(_timed(probe, IDLE_TIMEOUT_S, clock) for _ in range(PROBES))
 
 
 def drained(
