@@ -45,6 +45,7 @@ class Check:
     accuracy: Accuracy | None
     baseline_accuracy: Accuracy | None
     company: Company | None = None  # builds of before it was looked at have none
+    served: Company | None = None  # the same through the server
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ def _check(fields: Fields) -> Check:
         accuracy=_accuracy(fields.maybe_child("accuracy")),
         baseline_accuracy=_accuracy(fields.maybe_child("baseline_accuracy")),
         company=_company(fields.maybe_child("company")),
+        served=_company(fields.maybe_child("served")),
     )
 
 

@@ -40,15 +40,19 @@ def check_rows(findings: Findings) -> tuple[CheckRow, ...]:
                 difference=f"{check.max_probability_difference:.2g}",
                 accuracy=_accuracy(check.accuracy, meaningful),
                 baseline_accuracy=_accuracy(check.baseline_accuracy, meaningful),
-                company=_company(check.company),
+                company=_companies(check.company, check.served),
             )
         )
     return tuple(rows)
 
 
-def _company(company: Company | None) -> str:
-    if company is None:
-        return "–"
+def _companies(company: Company | None, served: Company | None) -> str:
+    told = [] if company is None else [_company(company)]
+    told += [] if served is None else [f"served: {_company(served)}"]
+    return "; ".join(told) or "–"
+
+
+def _company(company: Company) -> str:
     return f"{company.label_flips} of {company.texts}, drift {company.largest_drift:.2g}"
 
 

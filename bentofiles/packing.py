@@ -106,7 +106,7 @@ def pack(waiting: Sequence[Size], costs: Costs, most_tokens: int, most_texts: in
 
 
 def measure(run: Callable[[list[str]], object], clock: Callable[[], float]) -> Costs:
-    """Fit the costs to this model on this machine with a few passes, about 30 of a short text.
+    """Fit the costs to this model on this machine with a few passes, about 20 of a short text.
 
     Two lengths of a single text give a line: its slope is the cost of a token, its value at zero
     tokens the fixed cost. A batch of the short text then says what a call really saves, because
@@ -133,7 +133,7 @@ def _fastest(
 ) -> float:
     """Seconds of the fastest of a few passes: whatever else the machine does only adds to them."""
     best = float("inf")
-    for _ in range(7):
+    for _ in range(3):
         begin = clock()
         run(texts)
         best = min(best, clock() - begin)

@@ -13,7 +13,8 @@ from analysis.records import read_records
 from builder._peers_drain import drained, idle_s
 from builder._peers_plan import LIMIT, LOADS, Plan
 from builder._peers_probe import Answers, limit, saturate
-from builder._peers_target import predict, require_same_answers
+from builder._peers_target import require_same_answers
+from builder.asking import predict
 from builder.closed_loop import warm_up
 from builder.covariates import CpuTimes, covariates
 from builder.experiment import WARM_UP_CONNECTIONS, WARM_UP_S

@@ -22,6 +22,7 @@ from builder.alone import alone
 from builder.build import Build, Request
 from builder.build_all import build_all
 from builder.experiment import serve_locally
+from builder.export import GRAPH
 from builder.files import write_json
 from builder.model import resolve
 from deploy.target import Target
@@ -112,16 +113,16 @@ def write_table(plan: Plan, directory: Path) -> str:
 
 
 def same_graph(builds: Sequence[Build]) -> str:
-    """Digest of the one ONNX graph that all of them serve; raises OptbuildError if there is none.
+    """Digest of the one model's files that all serve; raises OptbuildError if there is none.
 
     A comparison of servers on different graphs would be one of graphs.
     """
     found = {}
     for build in builds:
-        graph = build.path / "src" / "model" / "model.onnx"
-        if not graph.exists():
+        folder = build.path / "src" / "model"
+        if not (folder / GRAPH).exists():
             raise OptbuildError(f"'{build.variant.spec}' has no ONNX graph: add onnx to it")
-        found[build.variant.spec] = digests.of_file(graph)
+        found[build.variant.spec] = digests.of_folder(folder)
     first, *others = found
     for other in others:
         if found[other] != found[first]:

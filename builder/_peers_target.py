@@ -1,7 +1,5 @@
 """A peer as a target: its server in its own virtual environment, on this machine."""
 
-import http.client
-import json
 import shutil
 import tempfile
 import time
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from builder._peers_script import Settings
+from builder.asking import predict
 from deploy.child import Child
 from deploy.local import free_port
 from deploy.scratch import scratch
@@ -100,25 +99,6 @@ class PeerServer:
             if time.monotonic() > deadline_s:
                 raise OptbuildError(f"no answer in {self.start_timeout_s:g} s: {reason}", 1)
             time.sleep(POLL_S)
-
-
-def predict(url: str, texts: Sequence[str], timeout_s: float = 30.0) -> list[dict[str, Any]]:
-    """What a server answers to these texts; raises OptbuildError if that is no answer."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout_s)
-    try:
-        body = json.dumps({"texts": list(texts)})
-        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status != 200:
-            raise OptbuildError(f"status {answer.status}: {content[:200]!r}", exit_code=1)
-        found: list[dict[str, Any]] = json.loads(content)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise OptbuildError(f"{type(error).__name__}: {error}", exit_code=1) from error
-    finally:
-        connection.close()
-    return found
 
 
 def require_same_answers(

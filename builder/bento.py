@@ -11,7 +11,7 @@ import bentofiles
 from analysis.files import write_text
 from builder import digests
 from builder.artifacts import Artifact
-from builder.export import GRAPH
+from builder.export import GRAPH, WEIGHTS
 from builder.files import locked, write_json
 from builder.machine import library_versions
 from builder.model import Model
@@ -62,7 +62,7 @@ def stage(
             shutil.copy(path, code)
     files = [prepared.folder / name for name in FILES]
     if graph is not None:
-        files = [prepared.folder / "tokenizer.json", graph.path / GRAPH]
+        files = [prepared.folder / "tokenizer.json", graph.path / GRAPH, graph.path / WEIGHTS]
     (folder / "model").mkdir()
     for path in files:
         _link_or_copy(path, folder / "model" / path.name)

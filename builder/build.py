@@ -29,6 +29,7 @@ LIBRARIES = (
 
 # The modules of this package that decide what is built and how it is checked.
 CODE = (
+    "asking.py",
     "bento.py",
     "build_process.py",
     "calibration.py",
@@ -40,6 +41,7 @@ CODE = (
     "isa.py",
     "prepare.py",
     "sensitivity.py",
+    "served.py",
     "static_int8.py",
 )
 

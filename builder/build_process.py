@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from builder import bento, check, company, export, model, static_int8
+from builder import bento, check, company, export, model, served, static_int8
 from builder.calibration import calibration_for
 from builder.golden import Golden, golden_for, label_indices
 from builder.isa import cpu_flags, int8_target
@@ -56,6 +56,7 @@ def build(
             # Random weights have no answers that could be wrong.
             most_flips = None if chosen.kind == "synthetic" else limits.flip_rate
             graph = static_int8.quantized(graph, target, prepared, texts, most_flips)
+        graph = export.mapped(graph)
     with scratch(home / "tmp", "optbuild-") as folder:  # on the store's file system
         say("building the Bento")
         staged = bento.stage(folder / "sources", variant, chosen, prepared, graph)
@@ -66,8 +67,12 @@ def build(
             answers = check.predict(built / "src", golden.texts)
         say("asking it about texts alone and in company")
         together = company.of_bento(built / "src", golden.texts)
+        through_server = None
+        if chosen.kind != "synthetic":  # nobody serves random weights
+            say("asking its server the same")
+            through_server = served.of_bento(built, folder / "serve.log", golden.texts)
         right = label_indices(golden, prepared.labels)
-        result = check.compare(answers, expected, golden, right, together)
+        result = check.compare(answers, expected, golden, right, together, through_server)
         if chosen.kind != "synthetic":  # random weights have no answers that could be wrong
             check.require(result, limits, variant.spec)
         (built / "check.json").write_text(json.dumps(result.to_json(), indent=1) + "\n")

@@ -32,7 +32,9 @@ class Check:
     """A variant against the baseline on the same texts.
 
     `largest_difference` is over all texts and labels. The accuracies are None where the texts
-    have no labels that the model knows. `company` is None in a check of before there was one.
+    have no labels that the model knows. `company` is of the model in the build's process, `served`
+    of the same through its server; None in a check of before there was one, and `served` for
+    weights that nobody serves.
     """
 
     source: str
@@ -42,6 +44,7 @@ class Check:
     accuracy: Accuracy | None
     baseline_accuracy: Accuracy | None
     company: Company | None = None
+    served: Company | None = None
 
     @property
     def flip_rate(self) -> float:
@@ -69,6 +72,7 @@ class Check:
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
             "baseline_accuracy": asdict(self.baseline_accuracy) if self.baseline_accuracy else None,
             "company": self.company.to_json() if self.company else None,
+            "served": self.served.to_json() if self.served else None,
         }
 
     @classmethod
@@ -78,7 +82,9 @@ class Check:
         def accuracy(name: str) -> Accuracy | None:
             return Accuracy(**content[name]) if content[name] else None
 
-        company = content.get("company")
+        def company(name: str) -> Company | None:
+            return Company.from_json(content[name]) if content.get(name) else None
+
         return cls(
             source=content["golden"]["source"],
             texts=content["golden"]["count"],
@@ -86,7 +92,8 @@ class Check:
             largest_difference=content["max_probability_difference"],
             accuracy=accuracy("accuracy"),
             baseline_accuracy=accuracy("baseline_accuracy"),
-            company=Company.from_json(company) if company else None,
+            company=company("company"),
+            served=company("served"),
         )
 
 
@@ -103,10 +110,11 @@ class Limits:
 
 def require(check: Check, limits: Limits, spec: str) -> None:
     """Raise OptbuildError (exit code 4) with the figures if a check is beyond the limits."""
-    company = check.company
-    if company and company.flip_rate > limits.company_flip_rate + 1e-9:
+    for company, where in ((check.company, ""), (check.served, " through its server")):
+        if company is None or company.flip_rate <= limits.company_flip_rate + 1e-9:
+            continue
         raise OptbuildError(
-            f"{spec} answers otherwise in company than alone: {company.label_flips} of "
+            f"{spec} answers otherwise in company than alone{where}: {company.label_flips} of "
             f"{company.texts} labels differ ({company.flip_rate:.2%}, limit "
             f"{limits.company_flip_rate:.2%}), largest drift {company.largest_drift:.2g}; "
             "take quantized=static, leave the layer out, or raise --max-batch-flips",
@@ -131,6 +139,7 @@ def compare(
     golden: Golden,
     right: list[int] | None,
     company: Company | None = None,
+    served: Company | None = None,
 ) -> Check:
     """The check of two (texts, labels) arrays; `right` holds the index of each text's label."""
     answers, expected = variant.argmax(axis=1), baseline.argmax(axis=1)
@@ -142,6 +151,7 @@ def compare(
         accuracy=None if right is None else wilson(answers == np.array(right)),
         baseline_accuracy=None if right is None else wilson(expected == np.array(right)),
         company=company,
+        served=served,
     )
 
 

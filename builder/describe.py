@@ -106,6 +106,11 @@ def _check_lines(check: Check, meaningful: bool) -> list[str]:
             f"  company   alone or in company: {company.label_flips} of {company.texts} labels "
             f"differ ({company.flip_rate:.2%}), largest drift {company.largest_drift:.2g}"
         )
+    if served := check.served:
+        lines.append(
+            f"  served    through its server: {served.label_flips} of {served.texts} labels differ "
+            f"({served.flip_rate:.2%}), largest drift {served.largest_drift:.2g}"
+        )
     if not meaningful:
         lines.append("  accuracy  not meaningful: the weights are random")
     elif check.accuracy and check.baseline_accuracy:

@@ -28,9 +28,9 @@ sys.path[:0] = [str(ROOT)]
 from analysis._signedrank import hodges_lehmann, signed_rank_interval  # noqa: E402
 from builder import bento  # noqa: E402
 from builder._peers_probe import saturate  # noqa: E402
-from builder._peers_target import predict  # noqa: E402
 from builder.artifacts import Artifact  # noqa: E402
-from builder.export import GRAPH  # noqa: E402
+from builder.asking import predict  # noqa: E402
+from builder.export import GRAPH, WEIGHTS  # noqa: E402
 from builder.model import Model  # noqa: E402
 from builder.prepare import Prepared  # noqa: E402
 from deploy.child import Child  # noqa: E402
@@ -71,7 +71,7 @@ async def bare(
 def build_stub(spec: str, folder: Path) -> Path:
     """A Bento of the spec that serves the stub."""
     (folder / "model").mkdir()
-    for name in ("tokenizer.json", GRAPH):
+    for name in ("tokenizer.json", GRAPH, WEIGHTS):
         (folder / "model" / name).write_text("{}")
     prepared = Prepared(folder / "model", 1, ("negative", "positive"), 512, 1, "<pad>")
     staged = bento.stage(

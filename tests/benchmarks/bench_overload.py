@@ -29,7 +29,7 @@ from analysis.records import read_records  # noqa: E402
 from analysis.summary import summarize_records  # noqa: E402
 from builder._peers_drain import drained, idle_s  # noqa: E402
 from builder._peers_probe import saturate  # noqa: E402
-from builder._peers_target import predict  # noqa: E402
+from builder.asking import predict  # noqa: E402
 from builder.build import Request  # noqa: E402
 from builder.build_all import build_all  # noqa: E402
 from builder.experiment import serve_locally  # noqa: E402

@@ -40,7 +40,7 @@ def test_a_bento_of_onnx_needs_neither_torch_nor_transformers(onnx: Build) -> No
     assert "torch" not in requirements
     assert "transformers" not in requirements
     files = {path.name for path in (onnx.path / "src").rglob("*")}
-    assert {"model.onnx", "tokenizer.json", "variant.json", "service.py"} <= files
+    assert {"model.onnx", "weights.bin", "tokenizer.json", "variant.json", "service.py"} <= files
     assert not {"torch_predictor.py", "model.safetensors"} & files
 
 

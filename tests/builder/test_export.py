@@ -1,11 +1,48 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx import TensorProto
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
-from builder.export import fused, require_fused
+from builder.artifacts import Artifact
+from builder.export import GRAPH, WEIGHTS, fused, mapped, require_fused
 from builder.prepare import Prepared
 from variants._errors import OptbuildError
+
+WIDTH = 64
+
+
+def run(graph: Path, rows: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": rows})
+    return np.asarray(found)
+
+
+def test_weights_go_beside_the_graph_and_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTBUILD_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(1)
+    weights = rng.normal(size=(WIDTH, WIDTH)).astype(np.float32)
+    made = make_graph(
+        [make_node("MatMul", ["x", "w"], ["y"])],
+        "one layer",
+        [make_tensor_value_info("x", TensorProto.FLOAT, [None, WIDTH])],
+        [make_tensor_value_info("y", TensorProto.FLOAT, [None, WIDTH])],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )
+    model = make_model(made, opset_imports=[make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(tmp_path / GRAPH))
+    found = mapped(Artifact(tmp_path, {"operators": 1}, "the graph"))
+    assert found.facts == {"operators": 1}
+    assert (found.path / WEIGHTS).stat().st_size >= weights.nbytes
+    assert (found.path / GRAPH).stat().st_size < 1024
+    rows = rng.normal(size=(3, WIDTH)).astype(np.float32)
+    assert np.array_equal(run(found.path / GRAPH, rows), run(tmp_path / GRAPH, rows))
 
 
 def test_a_layer_that_was_not_fused_is_named() -> None:
