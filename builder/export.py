@@ -71,6 +71,8 @@ def _split(graph: Artifact, folder: Path) -> Facts:
         all_tensors_to_one_file=True,
         location=WEIGHTS,
     )
+    # onnx keeps it to its owner, who is not the user that serves it in a container.
+    (folder / WEIGHTS).chmod(0o644)
     return graph.facts
 
 

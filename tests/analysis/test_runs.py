@@ -56,10 +56,11 @@ def test_company_is_read_where_a_check_has_it(out: Path) -> None:
     before = load_runs(out).of("steady", "onnx")[0].facts.check
     assert before is not None and before.company is None
     for folder in (out / "runs").glob("*-onnx"):
-        edit_json(folder, lambda facts: facts["check"].update(company=company))
+        edit_json(folder, lambda facts: facts["check"].update(company=company, served=company))
     check = load_runs(out).of("steady", "onnx")[0].facts.check
     assert check is not None and check.company is not None
     assert (check.company.label_flips, check.company.largest_drift) == (2, 0.04)
+    assert check.served == check.company
     write_report(out)
     assert "2 of 256, drift 0.04" in (out / "report.html").read_text()
     assert "2 of 256, drift 0.04" in (out / "report.md").read_text()

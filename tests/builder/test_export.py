@@ -41,6 +41,7 @@ def test_weights_go_beside_the_graph_and_change_nothing(
     assert found.facts == {"operators": 1}
     assert (found.path / WEIGHTS).stat().st_size >= weights.nbytes
     assert (found.path / GRAPH).stat().st_size < 1024
+    assert (found.path / WEIGHTS).stat().st_mode & 0o777 == 0o644
     rows = rng.normal(size=(3, WIDTH)).astype(np.float32)
     assert np.array_equal(run(found.path / GRAPH, rows), run(tmp_path / GRAPH, rows))
 
