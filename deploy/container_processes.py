@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 from docker.models.containers import Container
 
-from deploy.cgroup import PROC
+from bentofiles.cgroup import PROC
 
 
 def first_process(container: Container, proc: Path = PROC) -> int | None:
