@@ -135,8 +135,7 @@ class Cluster:
         self._object("PATCH", kind, name, {"fieldManager": MANAGER}, patch, "merge-patch+json")
 
     def log(self, pod: str, *, previous: bool = False, lines: int | None = 5) -> str:
-        """The last lines of a pod's log, or all; of its container before the last restart if
-        `previous`."""
+        """The last lines of a pod's log, None for all; `previous`: as before the last restart."""
         path = f"{self._path('Pod', pod)}/log"
         query: dict[str, str | int] = {"previous": "true" if previous else "false"}
         if lines is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from fake_store import Object, Store
 
+OWNERS = ("deployments", "jobs")
 Work = Callable[[Object, Object], tuple[int, str]]  # container, its ConfigMap: exit code, log
 
 
@@ -25,7 +26,7 @@ class Jobs:
         for job in self.store.all("jobs"):
             if "status" not in job:
                 self._start(job)
-        uids = {item["metadata"]["uid"] for item in self.store.objects.values()}
+        uids = {item["metadata"]["uid"] for kind in OWNERS for item in self.store.all(kind)}
         for plural in ("jobs", "configmaps", "pods"):
             for item in self.store.all(plural):
                 owners = item["metadata"].get("ownerReferences", [])
