@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from independent_shares import attribution
+from independent_shares import attributions
 
 ALPHA = 0.05
 
@@ -177,8 +177,8 @@ def finish(one: dict[str, Any], p_holm: float | None, family: int) -> dict[str, 
     factor = None if gain is None else math.exp(gain)
     out = {name: value for name, value in one.items() if not name.startswith("_")}
     known = one["bound"]
-    out |= {"p_holm": p_holm, "family": family}
-    out |= {"verdict": verdict(interval, p_holm, margin, known)}
+    told = verdict(interval, p_holm, margin, known)
+    out |= {"p_holm": p_holm, "family": family, "verdict": told}
     out |= {"gain": factor, "ratio": None if gain is None else math.exp(sign * gain)}
     if interval:
         ends = sorted((math.exp(sign * low), math.exp(sign * high)))
@@ -280,22 +280,12 @@ def check(directory: Path, report: dict[str, Any]) -> tuple[list[str], int]:
             mine = finish(one, p, family)
             numbers += len(mine)
             found += differ(f"{scenario} {metric} {theirs['new']}", mine, theirs)
-    for theirs in report["attributions"]:
-        scenario, metric = theirs["scenario"], theirs["metric"]
-        own = {spec: runs.get((scenario, spec), {}) for spec in report["plan"]["specs"]}
-        one = attribution(metric, own, report["plan"]["chain"], margin, STATISTICS)
-        if one is None or one["shares"][0]["n"] > 16:
-            continue  # p is drawn there
-        pairs = {tuple(pair["layers"]): pair for pair in theirs["interactions"]}
-        numbers += 5 + 11 * len(one["shares"]) + 5 * len(pairs)
-        found += differ(f"{scenario} {metric}", one, theirs | {"interactions": pairs})
+    own = (bound_of, holm, log_gain, sign_flip, signed_rank, verdict)
+    use = {one.__name__: one for one in own}
+    for where, one, theirs in attributions(report, runs, margin, use):
+        numbers += 5 + 11 * len(one["shares"]) + 5 * len(one["interactions"])
+        found += differ(where, one, theirs)
     return found, numbers
-
-
-STATISTICS = {
-    "bound_of": bound_of, "holm": holm, "log_gain": log_gain, "sign_flip": sign_flip,
-    "signed_rank": signed_rank, "verdict": verdict,
-}  # fmt: skip
 
 
 def main() -> int:

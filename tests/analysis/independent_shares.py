@@ -4,7 +4,7 @@ Shares by walking through every order in which the layers can be added, one afte
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations, permutations, product
 from typing import Any
 
@@ -18,11 +18,26 @@ def layers_of(spec: str) -> Layers:
     return frozenset(spec.split("+")) - {"baseline"}
 
 
+def attributions(
+    report: Any, runs: dict[tuple[str, str], dict[int, Any]], margin: float, use: Statistics
+) -> Iterator[tuple[str, Any, Any]]:
+    """Where, mine and the report's; those with a drawn p (above 16 blocks) are left out."""
+    for theirs in report["attributions"]:
+        scenario, metric = theirs["scenario"], theirs["metric"]
+        own = {spec: runs.get((scenario, spec), {}) for spec in report["plan"]["specs"]}
+        mine = attribution(metric, own, report["plan"]["chain"], margin, use)
+        if mine is not None and mine["shares"][0]["n"] <= 16:
+            pairs = {tuple(pair["layers"]): pair for pair in theirs["interactions"]}
+            yield f"{scenario} {metric}", mine, theirs | {"interactions": pairs}
+
+
 def attribution(
     metric: str, runs: dict[str, dict[int, Any]], chain: list[str], margin: float, use: Statistics
 ) -> dict[str, Any] | None:
     """One attribution from the runs of each spec by block; None if a metric has no block."""
     blocks = sorted(set.intersection(*(set(one) for one in runs.values())))
+    if not blocks:
+        return None
     values, failing = {}, set()
     for spec, own in runs.items():
         pairs = [(runs[chain[0]][block], own[block]) for block in blocks]
