@@ -67,7 +67,8 @@ def bars(found: Sequence[Found], sequential: Sequence[Sequential]) -> tuple[Bar,
     coverage = min(min(one.equal.coverage, one.planted.coverage) for one in found)
     off = max(one.off for one in found)
     alike = max(max(one.at_margin, one.at_margin_quiet) for one in found)
-    alike_limit = binomial_limit(found[0].equal.experiments * 5, ALPHA / 2)
+    # The five comparisons of an experiment share variants: no more is counted on than one of them.
+    alike_limit = binomial_limit(found[0].equal.experiments, ALPHA / 2)
     stopped = min(one.stopped.coverage for one in sequential)
     decided = max(one.stopped.family for one in sequential)
     top = f"at most {_percent(limit)} (5% and its binomial 99% band)"

@@ -176,8 +176,7 @@ def finish(one: dict[str, Any], p_holm: float | None, family: int) -> dict[str, 
     low, high = interval[:2] if interval else (None, None)
     factor = None if gain is None else math.exp(gain)
     out = {name: value for name, value in one.items() if not name.startswith("_")}
-    known = one["bound"]
-    told = verdict(interval, p_holm, margin, known)
+    told = verdict(interval, p_holm, margin, known := one["bound"])
     out |= {"p_holm": p_holm, "family": family, "verdict": told}
     out |= {"gain": factor, "ratio": None if gain is None else math.exp(sign * gain)}
     if interval:
@@ -280,8 +279,7 @@ def check(directory: Path, report: dict[str, Any]) -> tuple[list[str], int]:
             mine = finish(one, p, family)
             numbers += len(mine)
             found += differ(f"{scenario} {metric} {theirs['new']}", mine, theirs)
-    own = (bound_of, holm, log_gain, sign_flip, signed_rank, verdict)
-    use = {one.__name__: one for one in own}
+    use = {f.__name__: f for f in (bound_of, holm, log_gain, sign_flip, signed_rank, verdict)}
     for where, one, theirs in attributions(report, runs, margin, use):
         numbers += 5 + 11 * len(one["shares"]) + 5 * len(one["interactions"])
         found += differ(where, one, theirs)
