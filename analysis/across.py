@@ -31,6 +31,7 @@ from analysis.compare import (
     Metric,
     Pairs,
     blocks_needed,
+    bound_of,
     compare_family,
     latency_s,
     pair,
@@ -161,6 +162,12 @@ def _unpaired(sides: Sides, metric: Metric, margin: float) -> tuple[Comparison, 
     if len(old) and len(new):
         gain, interval = shift(old, new), rank_sum_interval(old, new, 1 - ALPHA)
     p = rank_sum_p(old, new)
+    bound = bound_of(
+        *(
+            any(metric in one.summary.censored for one in side.runs)
+            for side in (sides.old, sides.new)
+        )
+    )
     comparison = Comparison(
         scenario=sides.scenario,
         metric=metric,
@@ -173,7 +180,8 @@ def _unpaired(sides: Sides, metric: Metric, margin: float) -> tuple[Comparison, 
         p_holm=p,
         family=1,
         margin=margin,
-        verdict=verdict(interval, p, margin),
+        verdict=verdict(interval, p, margin, bound),
+        bound=bound,
     )
     return comparison, len(old), len(new)
 
@@ -245,6 +253,8 @@ def _decides(across: Across) -> str:
         return f"the whole interval is beyond the margin of {margin}"
     if comparison.verdict == "equivalent":
         return f"the whole interval is within the margin of {margin}"
+    if comparison.bound:
+        return words.among_failures([comparison.metric])
     interval = comparison.interval
     if interval is None or interval.confidence < 1 - ALPHA:
         least = "6 blocks" if across.method == "paired blocks" else "4 runs on each side"

@@ -86,6 +86,7 @@ def _content(across: Across) -> dict[str, Any]:
             "high": math.exp(interval.high),
             "confidence": interval.confidence,
         },
+        "bound": comparison.bound,
         "p": comparison.p,
         "margin": comparison.margin,
         "differs": [vars(one) for one in across.differs],

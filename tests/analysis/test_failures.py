@@ -11,7 +11,7 @@ from fake_runs import Experiment, Floats
 from jsonschema import Draft202012Validator
 from test_report_json import SCHEMA
 
-from analysis.across import compare_sides
+from analysis.across import compare_sides, why
 from analysis.answer import answer
 from analysis.compare import Comparison, Metric
 from analysis.findings import Findings, find
@@ -66,6 +66,18 @@ def test_two_variants_that_fail_are_not_alike(findings: Findings, runs: Path) ->
     assert of(findings, "p50", 0).verdict == "equivalent"  # of 52% that succeed it is measured
     across = compare_sides(find_sides(runs, "baseline", "a"), "p95")
     assert across.exit_code == 3
+    assert why(across).endswith("; p95 lies among failures; see goodput")
+
+
+def test_unpaired_runs_that_fail_are_not_alike_either(runs: Path, tmp_path: Path) -> None:
+    other = Experiment(
+        latency_s, tuple(REJECTED), ("steady",), 4, duration_s=10, limit_s=0.5, fail_share=1.0,
+        seed=2,
+    )  # fmt: skip
+    second = fake_runs.write(tmp_path / "second", other)
+    across = compare_sides(find_sides(runs, "a", f"{second}:a"), "p95")
+    assert across.method == "unpaired runs"
+    assert (across.comparison.bound, across.exit_code) == ("unknown", 3)
 
 
 def test_one_that_fails_bounds_what_the_other_is_worth(findings: Findings) -> None:

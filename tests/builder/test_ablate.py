@@ -70,7 +70,9 @@ def test_a_margin_that_an_aa_raised_is_said() -> None:
     foresight = Foresight({"steady": 0.08}, "A/A of 2026-11-22", 0.055)
     plan = replace(PLAN, foresight=foresight)
     assert plan.margin == 0.055
-    assert any(line.startswith("margin 5.5%: the last A/A") for line in describe(plan))
+    assert any(
+        line.startswith("margin 5.5%, for every metric: the last A/A") for line in describe(plan)
+    )
     wide = replace(plan, choices=replace(CHOICES, margin=0.1))
     assert wide.margin == 0.1
 
