@@ -1,7 +1,7 @@
 """The answer in plain words: which layers are worth it, where, by how much, how sure.
 
 A badge picks from every scenario and metric, and the reader picks from the badges: for them p is
-corrected by Holm over all judged cells together, not only over those of one scenario and metric.
+corrected over all judged cells together, not only over those of one scenario and metric.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Literal
 
 from analysis import words
 from analysis.ablation import Step
-from analysis.compare import Comparison, Metric, as_one_family, blocks_needed
+from analysis.compare import SCREENING_BELOW, Comparison, Metric, as_one_family
 from analysis.findings import Findings
 
 Status = Literal["worth it", "trade-off", "costs", "no difference", "undecided"]
@@ -77,14 +77,13 @@ def judged_cells(findings: Findings) -> dict[Step, list[Comparison]]:
 def _note(judged: Mapping[Step, Sequence[Comparison]]) -> str:
     """ "The badges pick from 45 cells, ..." where there are too few blocks for a verdict of all."""
     cells = [one for own in judged.values() for one in own]
-    family = cells[0].family
-    fewest, needed = min(one.n for one in cells), blocks_needed(family)
-    if fewest >= needed:
+    fewest = min(one.n for one in cells)
+    if fewest >= SCREENING_BELOW:
         return ""
     return (
-        f"The badges pick from {family} cells (steps, loads and {words.listed(JUDGED)}), which "
-        f"takes {needed} blocks to be more than a look; here are {fewest}. Each cell has its own "
-        "verdict below."
+        f"The badges pick from {cells[0].family} cells (steps, loads and {words.listed(JUDGED)}), "
+        f"which takes {SCREENING_BELOW} blocks to be more than a look; here "
+        f"{'is' if fewest == 1 else 'are'} {fewest}."
     )
 
 
@@ -131,7 +130,7 @@ def _layer(findings: Findings, step: Step, judged: Sequence[Comparison]) -> Laye
     ablation = findings.ablation
     wins = [one for one in judged if one.verdict == "improved"]
     losses = [one for one in judged if one.verdict == "regressed"]
-    looks = False
+    looks = bool(wins or losses) and min(one.n for one in judged) < SCREENING_BELOW
     if not wins and not losses and _beyond_luck(judged):
         wins = [one for one in judged if one.leaning == "better"]
         losses = [one for one in judged if one.leaning == "worse"]

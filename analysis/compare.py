@@ -14,6 +14,7 @@ import numpy as np
 from analysis._holm import holm
 from analysis._permutation import sign_flip_p
 from analysis._signedrank import Floats, Interval, hodges_lehmann, signed_rank_interval
+from analysis._stepdown import step_down_p
 from analysis.summary import Summary
 
 Metric = Literal["p50", "p95", "p99", "goodput"]
@@ -232,19 +233,24 @@ def compare_family(
 
 
 def as_one_family(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The same comparisons for a claim that picks from all of them: Holm over all together.
+    """The same comparisons for a claim that picks from all of them: step-down maxT over all.
 
-    A verdict that only its own family carries becomes inconclusive. `equivalent` has no p that
-    could be corrected: claim it of all of them, as intersection-union tests do, not of some.
+    `p_holm` then holds that p. A verdict that only its own family carries becomes inconclusive.
+    `equivalent` has no p that could be corrected: claim it of all of them, as intersection-union
+    tests do, not of some.
     """
-    corrected = holm([one.p for one in comparisons])
-    family = sum(p is not None for p in corrected)
+    blocks = sorted({block for one in comparisons for block in one.pairs.blocks})
+    gains = np.full((len(comparisons), len(blocks)), np.nan)
+    for row, one in enumerate(comparisons):
+        gains[row, [blocks.index(block) for block in one.pairs.blocks]] = one.pairs.gains
+    corrected = step_down_p(gains)
+    family = sum(one.p is not None for one in comparisons)
     return tuple(
         replace(
             one,
-            p_holm=p_holm,
+            p_holm=None if one.p is None else p,
             family=family,
-            verdict=verdict(one.interval, p_holm, one.margin, one.bound),
+            verdict=verdict(one.interval, None if one.p is None else p, one.margin, one.bound),
         )
-        for one, p_holm in zip(comparisons, corrected, strict=True)
+        for one, p in zip(comparisons, corrected.tolist(), strict=True)
     )

@@ -135,8 +135,9 @@ def _method(findings: Findings) -> tuple[str, ...]:
         f"p is the exact sign-flip test, corrected by Holm over the family of one scenario and "
         f"metric: the steps and the total, {family} tests. That of a cell is not corrected across "
         "scenarios and metrics: the more of them a claim picks from, the weaker it is. The badges "
-        "at the top and the line that sums them up do pick: for them Holm corrects over all steps, "
-        f"loads and {words.listed(JUDGED)} together, {badges} tests.",
+        "at the top and the line that sums them up do pick: for them step-down maxT (Westfall and "
+        "Young), which flips all cells of a block together, corrects over all steps, loads and "
+        f" {words.listed(JUDGED)} together, {badges} tests.",
         f"improved / regressed: the whole interval is beyond the margin of {margin}, and p <= "
         f"{words.percent(ALPHA, 0)}. equivalent: the whole interval lies within the margin, at a "
         f"level of at least {words.percent(1 - ALPHA, 0)}: a claim about that one comparison, two "

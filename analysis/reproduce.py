@@ -65,9 +65,9 @@ SOURCES: Sequence[Source] = (
     Source(
         "badge of a step",
         "p and interval of its p50, p95 and goodput under each load",
-        "the verdict rule with p corrected over all steps, loads and these metrics together. Worth "
-        "it: some improved, none regressed; costs: the reverse; trade-off: both; no difference: "
-        "all equivalent.",
+        "the verdict rule, p corrected by step-down maxT over all steps, loads and these metrics "
+        "together. Worth it: some improved, none regressed; costs: the reverse; trade-off: both; "
+        "no difference: all equivalent.",
     ),
     Source(
         "percentile curves",

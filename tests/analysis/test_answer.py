@@ -51,13 +51,14 @@ def test_each_layer_gets_the_word_it_earned(tmp_path: Path) -> None:
     )
 
 
-def test_a_badge_takes_more_blocks_than_each_of_its_cells(tmp_path: Path) -> None:
-    result = told(tmp_path, blocks=8)
-    first = result.layers[0]
-    assert {p95.verdict for _, p95, _ in first.cells} == {"improved"}  # one family of 6 each
-    assert first.label == "looks worth it"  # 6 steps x 2 loads x 3 metrics
-    assert result.note.startswith(
-        "The badges pick from 36 cells (steps, loads and p50, p95 and goodput), which takes 11 "
+def test_the_blocks_of_a_cell_s_verdict_are_enough_for_a_badge(tmp_path: Path) -> None:
+    result = told(tmp_path / "eight", blocks=8)
+    assert (result.layers[0].label, result.note) == ("worth it", "")
+    result = told(tmp_path / "seven", blocks=7)
+    assert result.layers[0].label == "looks worth it"
+    assert result.note == (
+        "The badges pick from 36 cells (steps, loads and p50, p95 and goodput), which takes 8 "
+        "blocks to be more than a look; here are 7."
     )
 
 
@@ -86,7 +87,7 @@ def test_badges_of_equal_variants_are_wrong_as_rarely_as_one_test() -> None:
     experiments = 120
     wrong = cells = 0
     for _ in range(experiments):
-        findings = equal_variants(rng, blocks=11)
+        findings = equal_variants(rng, blocks=8)
         told = answer(findings)
         decided = ("worth it", "costs", "trade-off")
         wrong += any(one.status in decided and not one.looks for one in told.layers)
@@ -143,7 +144,7 @@ def test_the_gist_names_what_is_worth_it_first(tmp_path: Path) -> None:
         Experiment(planted(factors), tuple(factors), ("steady",), 9, duration_s=4),
     )
     assert answer(find(tmp_path)).gist.startswith("Worth it: quantized. Costs: onnx.")
-    for folder in (tmp_path / "runs").glob("b009-*"):
+    for folder in (tmp_path / "runs").glob("b00[89]-*"):
         shutil.rmtree(folder)
     gist = answer(find(tmp_path)).gist
     assert gist.startswith("Looks worth it: quantized. Looks costly: onnx.")
