@@ -75,7 +75,6 @@ def build(
         result = check.compare(answers, expected, golden, right, together, through_server)
         if chosen.kind != "synthetic":  # random weights have no answers that could be wrong
             check.require(result, limits, variant.spec)
-        (built / "check.json").write_text(json.dumps(result.to_json(), indent=1) + "\n")
         published = bento.publish(built, home)
     return {"name": published.parent.name, "version": published.name, "check": result.to_json()}
 

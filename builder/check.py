@@ -124,9 +124,10 @@ def require(check: Check, limits: Limits, spec: str) -> None:
     # A hair of tolerance: 0.86 - 0.85 is a little more than 0.01 in binary.
     if drop <= limits.accuracy_drop + 1e-9 and flips <= limits.flip_rate + 1e-9:
         return
+    falls = f"falls by {drop:.2%} (limit {limits.accuracy_drop:.2%})"
     raise OptbuildError(
-        f"{spec} is not equivalent to the baseline on {check.texts} texts: accuracy falls by "
-        f"{drop:.2%} (limit {limits.accuracy_drop:.2%}), labels flip in {flips:.2%} "
+        f"{spec} is not equivalent to the baseline on {check.texts} texts: accuracy "
+        f"{falls if check.accuracy else 'unknown without labels'}, labels flip in {flips:.2%} "
         f"(limit {limits.flip_rate:.2%}); leave the layer out, or raise --max-accuracy-drop "
         "or --max-flips",
         exit_code=GATE_FAILED,

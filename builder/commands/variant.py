@@ -34,9 +34,11 @@ def variant(
 
     request = Request(model, golden, limits, force, calibration)
     builds = []
-    for build in build_all([compose(spec) for spec in specs], request):
-        builds.append(build_as_json(build))
-        if not as_json:
-            click.echo("\n".join(build_lines(build)))
-    if as_json:
-        click.echo(json.dumps(builds, indent=1))
+    try:
+        for build in build_all([compose(spec) for spec in specs], request):
+            builds.append(build_as_json(build))
+            if not as_json:
+                click.echo("\n".join(build_lines(build)))
+    finally:  # what was built before one that failed is told all the same
+        if as_json and builds:
+            click.echo(json.dumps(builds, indent=1))

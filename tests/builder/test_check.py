@@ -71,6 +71,11 @@ def test_accuracy_may_fall_by_a_point_and_no_more(right: int, passes: bool) -> N
             require(check, Limits(), "onnx")
 
 
+def test_no_accuracy_is_made_up_where_there_are_no_labels() -> None:
+    with pytest.raises(OptbuildError, match="accuracy unknown without labels, labels flip in 50"):
+        require(Check("test", 2, 1, 0.5, None, None), Limits(), "onnx")
+
+
 def test_a_set_of_ones_own_must_fit_the_model(tmp_path: Path) -> None:
     path = tmp_path / "golden.csv"
     path.write_text("\ufefftext,label\nfine,1\nbad,0\n", encoding="utf-8")
