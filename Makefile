@@ -34,10 +34,8 @@ pytest-rest: .venv/installed-test
 	$(BIN)/python -m pytest -m 'docker or thorough' -rs
 
 bench: .venv/installed-test
-	$(BIN)/python tests/benchmarks/bench_commands.py
-	$(BIN)/python tests/benchmarks/bench_report.py
-	$(BIN)/python tests/benchmarks/bench_report.py --large
-	$(BIN)/python tests/benchmarks/bench_load.py
+	@failed=0; for run in bench_commands.py bench_report.py "bench_report.py --large" bench_load.py; do \
+		$(BIN)/python tests/benchmarks/$$run || failed=1; done; exit $$failed
 
 peers: .venv/installed-demo
 	$(BIN)/python -m builder.peers --out $(PEERS_OUT) --resume
