@@ -11,6 +11,7 @@ TORCH_INDEX ?=
 OUT ?= runs/demo
 PEERS_OUT ?= runs/peers
 BIN := .venv/bin
+USUAL := not docker and not thorough
 
 .PHONY: demo test lint types pytest pytest-rest bench peers clean
 .DELETE_ON_ERROR:
@@ -27,8 +28,13 @@ lint: .venv/installed-test
 types: .venv/installed-test
 	$(BIN)/mypy
 
+# Those marked slow mostly wait for servers and builds; the others compute meanwhile.
 pytest: .venv/installed-test
-	$(BIN)/python -m pytest -m 'not docker and not thorough' -rs
+	@mkdir -p build; \
+	nice -n 19 $(BIN)/python -m pytest -m '$(USUAL) and not slow' -rs >build/quick-tests 2>&1 & \
+	quick=$$!; trap "kill $$quick 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/python -m pytest -m '$(USUAL) and slow' -rs; failed=$$?; \
+	wait $$quick || failed=1; cat build/quick-tests; exit $$failed
 
 pytest-rest: .venv/installed-test
 	$(BIN)/python -m pytest -m 'docker or thorough' -rs

@@ -198,10 +198,13 @@ def test_a_golden_set_of_ones_own(home: Path, golden: Path) -> None:
     assert made.check.source == "golden set.csv"
     assert made.check.texts == 20
     assert made.check.accuracy is not None and made.check.accuracy.value == 1.0
-    # The same Bento, asked about other texts: it keeps the answers to those asked for last.
+
+
+def test_a_bento_keeps_the_check_that_was_asked_for_last(home: Path, golden: Path) -> None:
+    made = build_quietly("onnx", golden=golden)
     other = golden.with_name("other.csv")
     other.write_text("text,label\nA fine film.,positive\n", encoding="utf-8")
-    assert build_quietly("onnx", model=None, golden=other).tag == made.tag
-    again = build_quietly("onnx", model=None, golden=golden)
+    assert build_quietly("onnx", golden=other).tag == made.tag
+    again = build_quietly("onnx", golden=golden)
     kept = json.loads((again.path / "check.json").read_text())
     assert again.cached and Check.from_json(kept) == made.check == again.check
