@@ -12,6 +12,7 @@ OUT ?= runs/demo
 PEERS_OUT ?= runs/peers
 BIN := .venv/bin
 USUAL := not docker and not thorough
+PURE := tests/analysis tests/variants
 
 .PHONY: demo test lint types pytest pytest-rest bench peers clean
 .DELETE_ON_ERROR:
@@ -28,13 +29,13 @@ lint: .venv/installed-test
 types: .venv/installed-test
 	$(BIN)/mypy
 
-# Those marked slow mostly wait for servers and builds; the others compute meanwhile.
+# Most tests wait for servers and builds; those of the analysis compute meanwhile.
 pytest: .venv/installed-test
 	@mkdir -p build; \
-	nice -n 19 $(BIN)/python -m pytest -m '$(USUAL) and not slow' -rs >build/quick-tests 2>&1 & \
-	quick=$$!; trap "kill $$quick 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
-	$(BIN)/python -m pytest -m '$(USUAL) and slow' -rs; failed=$$?; \
-	wait $$quick || failed=1; cat build/quick-tests; exit $$failed
+	nice -n 19 $(BIN)/python -m pytest -m '$(USUAL)' -rs $(PURE) >build/pure-tests 2>&1 & \
+	pure=$$!; trap "kill $$pure 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/python -m pytest -m '$(USUAL)' -rs $(PURE:%=--ignore=%); failed=$$?; \
+	wait $$pure || failed=1; cat build/pure-tests; exit $$failed
 
 pytest-rest: .venv/installed-test
 	$(BIN)/python -m pytest -m 'docker or thorough' -rs

@@ -140,7 +140,6 @@ def compare(
     golden: Golden,
     right: list[int] | None,
     company: Company | None = None,
-    served: Company | None = None,
 ) -> Check:
     """The check of two (texts, labels) arrays; `right` holds the index of each text's label."""
     answers, expected = variant.argmax(axis=1), baseline.argmax(axis=1)
@@ -152,7 +151,6 @@ def compare(
         accuracy=None if right is None else wilson(answers == np.array(right)),
         baseline_accuracy=None if right is None else wilson(expected == np.array(right)),
         company=company,
-        served=served,
     )
 
 
