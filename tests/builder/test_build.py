@@ -179,6 +179,7 @@ def golden(tmp_path: Path) -> Iterator[Path]:
     yield path
 
 
+@pytest.mark.thorough
 def test_a_bento_that_answers_otherwise_is_not_published(home: Path) -> None:
     before = store(home)
     with pytest.raises(OptbuildError, match="labels flip in") as caught:
