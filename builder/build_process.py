@@ -72,10 +72,11 @@ def build(
         result = check.compare(answers, expected, golden, right, together)
         if chosen.kind != "synthetic":  # random weights have no answers that could be wrong
             check.require(result, limits, variant.spec)
-            say("asking its server the same")
-            through_server = served.of_bento(built, folder / "serve.log", golden.texts)
-            result = replace(result, served=through_server)
-            check.require(result, limits, variant.spec)
+            if variant != Variant():  # its server runs every request alone
+                say("asking its server the same")
+                through_server = served.of_bento(built, folder / "serve.log", golden.texts)
+                result = replace(result, served=through_server)
+                check.require(result, limits, variant.spec)
         published = bento.publish(built, home)
     return {"name": published.parent.name, "version": published.name, "check": result.to_json()}
 

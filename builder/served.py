@@ -17,7 +17,7 @@ from builder.company import Company, Probabilities, sample
 from deploy.local import Server
 from variants._errors import OptbuildError
 
-TEXTS = 200  # of the golden set: a large model takes 100 ms for each, four times
+TEXTS = 100  # of the golden set: a large model takes 100 ms for each, four times
 BESIDE_LONG = 24
 AT_ONCE = 16
 IN_ONE_REQUEST = 8
