@@ -1,5 +1,5 @@
 import sys
 from pathlib import Path
 
-# `garbage` is imported by name, whatever import mode pytest runs in.
+# `garbage` and `fake_cgroups` are imported by name, whatever import mode pytest runs in.
 sys.path.insert(0, str(Path(__file__).parent))

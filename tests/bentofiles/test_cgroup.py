@@ -3,17 +3,11 @@
 from pathlib import Path
 
 import pytest
+from fake_cgroups import V1_MEMBER, V1_MOUNT, V2_MOUNT, machine
 
 from bentofiles import predictor
 from bentofiles.cgroup import allowed_cpus
 
-V2_MOUNT = "30 23 0:26 / ROOT rw,nosuid - cgroup2 cgroup2 rw\n"
-V1_MOUNT = (
-    "33 31 0:30 / ROOT/memory rw - cgroup cgroup rw,memory\n"
-    "32 31 0:29 / ROOT/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
-    "41 31 0:38 / ROOT/unified rw - cgroup2 cgroup2 rw\n"
-)
-V1_MEMBER = "4:memory:/job\n1:cpu,cpuacct:/job/server\n0::/\n"
 CASES: dict[str, tuple[str, str, dict[str, str], float | None]] = {
     "v2, nothing says": ("0::/\n", V2_MOUNT, {}, None),
     "v2, no quota": ("0::/job\n", V2_MOUNT, {"job/cpu.max": "max 100000\n"}, None),
@@ -55,15 +49,8 @@ def test_the_least_quota_that_holds_for_a_process(
     tmp_path: Path, case: tuple[str, str, dict[str, str], float | None]
 ) -> None:
     membership, mounts, files, cpus = case
-    own = tmp_path / "proc" / "self"
-    own.mkdir(parents=True)
-    (own / "cgroup").write_text(membership)
-    (own / "mountinfo").write_text(mounts.replace("ROOT", str(tmp_path / "cg")))
-    for name, content in files.items():
-        file = tmp_path / "cg" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-    assert allowed_cpus(proc=tmp_path / "proc") == cpus
+    proc = machine(tmp_path, membership, mounts, files, process="self")
+    assert allowed_cpus(proc=proc) == cpus
 
 
 def test_without_a_proc_of_linux_there_is_no_quota(tmp_path: Path) -> None:

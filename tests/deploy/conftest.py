@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-# `fake_engine` and `fleets` are imported by name, whatever import mode pytest runs in.
-sys.path.insert(0, str(Path(__file__).parent))
+# These, and `fake_cgroups`, are imported by name, whatever import mode pytest runs in.
+for folder in (Path(__file__).parent, Path(__file__).parents[1] / "bentofiles"):
+    sys.path.insert(0, str(folder))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,31 +3,10 @@
 from pathlib import Path
 
 import pytest
+from fake_cgroups import V1_MEMBER, V1_MOUNT, V2_MOUNT, machine
 
 from deploy.cgroup import limited_cgroup, throttled_s
 
-
-def machine(tmp_path: Path, membership: str, mounts: str, files: dict[str, str]) -> Path:
-    """A /proc with one process, 7, and the cgroup files that its mounts show."""
-    proc = tmp_path / "proc"
-    for name in ("self", "7"):
-        (proc / name).mkdir(parents=True)
-    (proc / "7" / "cgroup").write_text(membership)
-    (proc / "self" / "mountinfo").write_text(mounts.replace("ROOT", str(tmp_path / "cg")))
-    for name, content in files.items():
-        file = tmp_path / "cg" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-    return proc
-
-
-V2_MOUNT = "30 23 0:26 / ROOT rw,nosuid - cgroup2 cgroup2 rw\n"
-V1_MOUNT = (
-    "33 31 0:30 / ROOT/memory rw - cgroup cgroup rw,memory\n"
-    "32 31 0:29 / ROOT/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
-    "41 31 0:38 / ROOT/unified rw - cgroup2 cgroup2 rw\n"
-)
-V1_MEMBER = "4:memory:/job\n1:cpu,cpuacct:/job/server\n0::/\n"
 CASES = {
     "v2, its own quota": (
         ("0::/job/server\n", V2_MOUNT),
