@@ -12,7 +12,10 @@ takes longer than the deadline: a slow model serves one request a lane, and no m
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
 
@@ -63,8 +66,15 @@ class Lanes:
         self._ends_s: list[float | None] = [None] * count  # of each lane's pass, as expected
         self._off = 1.0  # passes take this many times what the costs say
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # One for each part that has joined the line: a lane that gets one looks what there is. A
+        # Condition, which is written in Python, takes several times as long.
+        self._called: SimpleQueue[None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
+        # On the event loop: requests that had to wait, in the order of their deadlines. One timer
+        # for all of them, because most are answered long before.
+        self._had_to_wait: deque[Job] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._threads = [
             threading.Thread(target=self._work, args=(lane,), name=f"lane-{lane}", daemon=True)
             for lane in range(count)
@@ -81,20 +91,19 @@ class Lanes:
         now_s = perf_counter()
         job = Job(len(texts), now_s, now_s + self._deadline_s, loop.create_future())
         parts = self._parts(job, texts)
-        with self._changed:
+        with self._lock:
             job.at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
             if not job.at_rest and (done_s := self._done_in_s(parts, now_s)) > self._deadline_s:
                 raise self._refusal(done_s)
             self._loop = loop
             self._line.join(job, parts)
-            self._changed.notify(len(parts))
-        timer = loop.call_later(self._deadline_s, self._expire, job)
-
-        def leave(_: "asyncio.Future[Any]") -> None:
-            timer.cancel()
-            self._forget(job)
-
-        job.answer.add_done_callback(leave)
+        for _ in parts:
+            self._called.put(None)
+        if not job.at_rest:
+            self._had_to_wait.append(job)
+            if self._timer is None:
+                self._timer = loop.call_later(self._deadline_s, self._expire, loop)
+        job.answer.add_done_callback(partial(self._forget, job))
         return job.answer
 
     @property
@@ -104,9 +113,9 @@ class Lanes:
 
     def close(self) -> None:
         """Let the lanes end after what they are running."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._closed = True
+        for _ in self._threads:
+            self._called.put(None)
         for thread in self._threads:
             thread.join()
 
@@ -149,14 +158,22 @@ class Lanes:
             "send fewer texts at a time"
         )
 
-    def _expire(self, job: Job) -> None:
-        """On the event loop, at the deadline: what still waits is refused, what runs goes on."""
-        if job.waits:
-            job.fail(Refused())
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the event loop, at a deadline: what still waits is refused, what runs goes on."""
+        self._timer = None
+        now_s = perf_counter()
+        while self._had_to_wait:
+            job = self._had_to_wait[0]
+            if job.waits and job.deadline_s > now_s:
+                self._timer = loop.call_later(job.deadline_s - now_s, self._expire, loop)
+                return
+            self._had_to_wait.popleft()
+            if job.waits:
+                job.fail(Refused())
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, job: Job, _: "asyncio.Future[Any]") -> None:
         if job.waits:  # parts only ever leave: without any there is nothing to lock for
-            with self._changed:
+            with self._lock:
                 self._line.forget(job)
 
     def _work(self, lane: int) -> None:
@@ -170,7 +187,7 @@ class Lanes:
                 self._learn(parts, perf_counter() - begin_s)
             except Exception as error:
                 result = error
-            with self._changed:  # before anybody hears of it and sends another
+            with self._lock:  # before anybody hears of it and sends another
                 self._ends_s[lane] = None
             self._tell(parts, result)
             jobs = {part.job for part in parts}
@@ -179,12 +196,11 @@ class Lanes:
                 job.begun = True
 
     def _next(self, lane: int) -> list[Part] | None:
-        """What to run next; nothing if all that waited came too late; None at the end."""
-        with self._changed:
-            while not self._line.parts and not self._closed:
-                self._changed.wait()
-            if self._closed:
-                return None
+        """What to run next; nothing if nothing is left that can be; None at the end."""
+        self._called.get()
+        if self._closed:
+            return None
+        with self._lock:
             late = self._drop()
             parts = self._take() if self._line.parts else []
             if parts:

@@ -7,7 +7,9 @@ requests no longer pass where BentoML counts them.
 import asyncio
 import gc
 import json
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -81,6 +83,7 @@ class Lean(Contract):
     def __init__(self, app: App, desk: Desk) -> None:
         super().__init__(app)
         self.desk = desk
+        self._watch = Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `/predict` and `/metrics`; pass everything else on."""
@@ -104,7 +107,7 @@ class Lean(Contract):
             raise Refusal(503, "the model is not loaded yet")
         begin_s = perf_counter()
         try:
-            rows = await _while_wanted(lanes.submit(texts), receive)
+            rows = await self._watch.result(lanes.submit(texts), receive)
         except Refused as refused:
             raise Refusal(503, str(refused)) from None
         if rows is None:
@@ -119,32 +122,63 @@ class Lean(Contract):
             self.desk.metrics.answered(status)
 
 
-async def _while_wanted(
-    answer: "asyncio.Future[Sequence[Any]]", receive: Receive
-) -> Sequence[Any] | None:
-    """The result of `answer`; None, with it cancelled, if the client goes away before.
+class Watch:
+    """Notices clients that go away, and passes that do not end, among requests that take long.
 
-    Raises Refusal, with it cancelled, if it takes longer than any variant may: its pass is stuck.
+    One timer for all of them: most are answered before anybody has to look.
     """
-    watch: asyncio.Task[bool] | None = None
 
-    def begin() -> None:
-        nonlocal watch
-        watch = asyncio.ensure_future(_cancel_when_unwanted(answer, receive))
+    def __init__(self) -> None:
+        self._young: deque[_Asked] = deque()  # oldest first
+        self._timer: asyncio.TimerHandle | None = None
 
-    timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, begin)
-    try:
-        return await answer
-    except asyncio.CancelledError:
-        if watch is None or not watch.done():
-            raise  # the server ends
-        if watch.result():
-            return None
-        raise no_answer() from None
-    finally:
-        timer.cancel()
-        if watch is not None:
-            watch.cancel()
+    async def result(
+        self, answer: "asyncio.Future[Sequence[Any]]", receive: Receive
+    ) -> Sequence[Any] | None:
+        """The result of `answer`; None, with it cancelled, if the client goes away before.
+
+        Raises Refusal, with it cancelled, if it takes longer than any variant may: its pass is
+        stuck.
+        """
+        asked = _Asked(answer, receive, perf_counter() + WATCH_AFTER_S)
+        self._young.append(asked)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._look)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if asked.watch is None or not asked.watch.done():
+                raise  # the server ends
+            if asked.watch.result():
+                return None
+            raise no_answer() from None
+        finally:
+            if asked.watch is not None:
+                asked.watch.cancel()
+
+    def _look(self) -> None:
+        self._timer = None
+        now_s = perf_counter()
+        while self._young:
+            asked = self._young[0]
+            if not asked.answer.done() and asked.watch_at_s > now_s:
+                left_s = asked.watch_at_s - now_s
+                self._timer = asyncio.get_running_loop().call_later(left_s, self._look)
+                return
+            self._young.popleft()
+            if not asked.answer.done():
+                wanted = _cancel_when_unwanted(asked.answer, asked.receive)
+                asked.watch = asyncio.ensure_future(wanted)
+
+
+@dataclass
+class _Asked:
+    """A request whose answer is awaited."""
+
+    answer: "asyncio.Future[Sequence[Any]]"
+    receive: Receive
+    watch_at_s: float
+    watch: "asyncio.Task[bool] | None" = None
 
 
 async def _cancel_when_unwanted(answer: "asyncio.Future[Sequence[Any]]", receive: Receive) -> bool:

@@ -2,10 +2,12 @@
 
     python tests/benchmarks/bench_lean.py [--spec onnx+lean] [--repeats 8] [--seconds 3]
 
-A real Bento of the spec, built and served by BentoML, whose predictor is a stub that returns
-constant rows; and an ASGI function that reads the body and sends a constant answer, one uvicorn
-process on uvloop and httptools. The same closed loop at 16 and at 64 connections, interleaved; the
-ratio with its exact signed-rank interval over the repeats. A benchmark, not a test.
+Three servers: a real Bento of the spec, built and served by BentoML, whose predictor is a stub that
+returns constant rows (`predict`); the same Bento, whose middleware reads the body and sends a
+constant answer (`endpoint`: what BentoML and uvicorn leave); and an ASGI function that does that,
+one uvicorn process on uvloop and httptools (`bare`). The same closed loop at 16 and at 64
+connections, interleaved; ratios with their exact signed-rank interval over the repeats. A
+benchmark, not a test.
 """
 
 import argparse
@@ -14,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,6 +43,7 @@ from variants._spec import compose  # noqa: E402
 HOST = "127.0.0.1"
 CONNECTIONS = (16, 64)
 BODY = b'[{"label":"positive","score":0.75}]'
+BAR = 0.6  # of bare ASGI, by an endpoint that does nothing
 STUB = '''"""A predictor without a model."""
 
 import numpy as np
@@ -53,6 +56,23 @@ class OnnxPredictor:
     def probabilities(self, texts):
         return self.row.repeat(len(texts), axis=0)
 '''
+
+NOTHING = """
+
+from bentofiles.contract import send_answer
+from bentofiles.lean import Lean
+
+
+async def nothing(self, scope, receive, send):
+    if scope["type"] != "http" or scope["path"] != "/predict":
+        return await self.app(scope, receive, send)
+    while (await receive()).get("more_body"):
+        pass
+    await send_answer(send, 200, %r)
+
+
+Lean.__call__ = nothing
+"""
 
 Message = MutableMapping[str, Any]
 
@@ -68,8 +88,8 @@ async def bare(
     await send({"type": "http.response.body", "body": BODY})
 
 
-def build_stub(spec: str, folder: Path) -> Path:
-    """A Bento of the spec that serves the stub."""
+def build_stub(spec: str, folder: Path, nothing: bool) -> Path:
+    """A Bento of the spec that serves the stub, or nothing."""
     (folder / "model").mkdir()
     for name in ("tokenizer.json", GRAPH, WEIGHTS):
         (folder / "model" / name).write_text("{}")
@@ -81,7 +101,9 @@ def build_stub(spec: str, folder: Path) -> Path:
         prepared,
         Artifact(folder / "model", {}, "stub"),
     )
-    (staged.sources / "bentofiles" / "onnx_predictor.py").write_text(STUB)
+    (staged.sources / "bentofiles" / "onnx_predictor.py").write_text(
+        STUB + (NOTHING % BODY if nothing else "")
+    )
     return bento.build(staged, folder / "home")
 
 
@@ -103,49 +125,68 @@ def serving_bare(log: Path) -> Iterator[str]:
         yield url
 
 
-def show(connections: int, lean: list[float], plain: list[float], client_cpu: float) -> None:
-    """Two lines: the rates, and their ratio."""
-    logs = np.log(np.array(lean) / np.array(plain))
-    interval = signed_rank_interval(logs)
-    assert interval is not None
-    print(
-        f"{connections} connections: lean {median(lean):.0f}/s, bare ASGI {median(plain):.0f}/s; "
-        f"the client took up to {client_cpu:.0%} of a core\n"
-        f"  ratio {math.exp(hodges_lehmann(logs)):.3f} ({math.exp(interval.low):.3f} to "
-        f"{math.exp(interval.high):.3f}, {interval.confidence:.1%}, {len(lean)} repeats)"
-    )
+def build_apart(spec: str, folder: Path, nothing: bool) -> Path:
+    """`build_stub` in a process of its own: BentoML keeps the first service that it imports."""
+    folder.mkdir()
+    command = [sys.executable, __file__, "--spec", spec, "--build", str(folder)]
+    command += ["--nothing"] if nothing else []
+    path = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return Path(path.splitlines()[-1])
 
 
-def main() -> None:
-    """Build, serve both, measure in turn, print."""
+def show(connections: int, rps: Mapping[str, Sequence[float]], client_cpu: float) -> float:
+    """A line for each server; returns the endpoint's ratio to bare ASGI."""
+    print(f"{connections} connections; the client took up to {client_cpu:.0%} of a core")
+    print(f"  bare ASGI: {median(rps['bare']):.0f}/s")
+    ratios = {}
+    for name in ("endpoint", "predict"):
+        logs = np.log(np.array(rps[name]) / np.array(rps["bare"]))
+        interval = signed_rank_interval(logs)
+        assert interval is not None
+        ratios[name] = math.exp(hodges_lehmann(logs))
+        print(
+            f"  {name}: {median(rps[name]):.0f}/s, ratio {ratios[name]:.2f} "
+            f"({math.exp(interval.low):.2f} to {math.exp(interval.high):.2f}, "
+            f"{interval.confidence:.1%}, {len(logs)} repeats)"
+        )
+    return ratios["endpoint"]
+
+
+def main() -> int:
+    """Build, serve all, measure in turn, print; 1 if the bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", default="onnx+lean")
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--nothing", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.build:  # in a process of its own: BentoML keeps the first service that it imports
-        print(build_stub(options.spec, options.build))
-        return
-    with tempfile.TemporaryDirectory() as scratch:
+    if options.build:
+        print(build_stub(options.spec, options.build, options.nothing))
+        return 0
+    kept = True
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as servers:
         folder = Path(scratch)
-        command = [sys.executable, __file__, "--spec", options.spec, "--build", scratch]
-        path = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        served = Server(Path(path.splitlines()[-1]), folder / "lean.log")
-        log = folder / "client.log"
-        with served as server, serving_bare(folder / "bare.log") as url:
-            for connections in CONNECTIONS:
-                rps: dict[str, list[float]] = {server.url: [], url: []}
-                cpu = 0.0
-                for repeat in range(options.repeats):
-                    for one in sorted(rps, reverse=bool(repeat % 2)):
-                        found = saturate(one, ["A film."], connections, options.seconds, log)
-                        if found.errors or not found.answered:
-                            raise SystemExit(f"{one}: {found.first_error}")
-                        rps[one].append(found.rps)
-                        cpu = max(cpu, found.client_cpu_s * found.rps)
-                show(connections, rps[server.url], rps[url], cpu)
+        urls = {"bare": servers.enter_context(serving_bare(folder / "bare.log"))}
+        for name in ("endpoint", "predict"):
+            bento = build_apart(options.spec, folder / name, name == "endpoint")
+            urls[name] = servers.enter_context(Server(bento, folder / f"{name}.log")).url
+        for connections in CONNECTIONS:
+            rps: dict[str, list[float]] = {name: [] for name in urls}
+            cpu = 0.0
+            for repeat in range(options.repeats):
+                for name in sorted(urls, reverse=bool(repeat % 2)):
+                    found = saturate(
+                        urls[name], ["A film."], connections, options.seconds, folder / "client.log"
+                    )
+                    if found.errors or not found.answered:
+                        raise SystemExit(f"{name}: {found.first_error}")
+                    rps[name].append(found.rps)
+                    cpu = max(cpu, found.client_cpu_s * found.rps)
+            kept &= show(connections, rps, cpu) >= BAR
+    print(f"endpoint at least {BAR} of bare ASGI: {'kept' if kept else 'MISSED'}")
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
