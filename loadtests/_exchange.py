@@ -48,7 +48,7 @@ def exchange(sock: Any, request: bytes) -> Answer:
     response = _Response()
     begun = False
     try:
-        sock.sendall(request)
+        _send(sock, request)
         while not response.complete:
             data = sock.recv(_BLOCK_BYTES)
             if not data:
@@ -63,6 +63,13 @@ def exchange(sock: Any, request: bytes) -> Answer:
     if not response.complete:
         _end_of_stream(response)
     return Answer(response.get_code(), bytes(response.body), not response.should_close())
+
+
+def _send(sock: Any, request: bytes) -> None:
+    """All of the bytes; gevent's `sendall` asks for the size of the buffer before each."""
+    sent = sock.send(request)
+    while sent < len(request):
+        sent += sock.send(request[sent:])
 
 
 def _end_of_stream(response: _Response) -> None:

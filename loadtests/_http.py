@@ -34,6 +34,7 @@ from loadtests._exchange import Answer, Unanswered, exchange
 from variants._errors import OptbuildError
 
 STALE_S = 0.05
+JUST_USED_S = 0.1  # so recently that nobody closed it, almost certainly
 FRESH_S = 2.0  # BentoML, for one, closes a connection that has been idle for 5 s
 _OWN_LIMITS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 _poll = get_original("select", "poll")  # gevent's own costs a switch; select() ends at fd 1023
@@ -87,7 +88,10 @@ class Client:
     def _reusable(self) -> Any | None:
         while self._idle:
             sock, since = self._idle.pop()
-            if not self._resend and perf_counter() - since > FRESH_S:
+            idle_s = perf_counter() - since
+            if self._resend and idle_s <= JUST_USED_S:
+                return sock  # asking costs as much as sending, and a repeat would mend it
+            if not self._resend and idle_s > FRESH_S:
                 sock.close()
                 continue
             poll = _poll()
