@@ -1,10 +1,12 @@
 """The fidelity certificate: was the load that was sent the load that was declared?
 
-Every limit is fixed beforehand, looks at the generator only, and is one that a sound run passes
-but for one time in a million (`_law.CHANCE`): a block of an ablation that is repeated for bad luck
-costs as much as one that is repeated for a reason. Gates:
+Every limit is fixed beforehand, looks at the generator only, and leaves room for bad luck, because
+a block of an ablation that is repeated for it costs as much as one that is repeated for a reason.
+Gates:
 
-- `lateness p99` and `arrivals accounted`, as analysis.gates defines them.
+- `lateness p99` and `arrivals accounted`, as analysis.gates defines them: the first fails one time
+  in a hundred where exactly one send in a hundred is too late. Of the following two, a sound run
+  fails one time in a million (`_law.CHANCE`).
 - `rate off by`: the realised rate against the declared one. The limit is what chance allows.
 - `gaps off by`: Kolmogorov-Smirnov distance of the gaps between sends from the declared
   distribution (time rescaled where the rate varies). A gap is known to the accuracy that the first
@@ -114,7 +116,7 @@ def _reason(gate: Gate) -> str:
         return f"{gate.name}: nothing was sent"
     match gate.name:
         case "lateness p99":
-            return f"sends were late: p99 {value * 1e3:.3g} ms, at most {limit * 1e3:.3g} ms"
+            return f"sends were late: p99 {value * 1e3:.3g} ms or more, limit {limit * 1e3:.3g} ms"
         case "arrivals accounted":
             return f"{value:.0f} of {limit:.0f} planned requests were seen through"
         case "rate off by":

@@ -51,6 +51,14 @@ def test_one_late_request_in_a_thousand_is_not_the_99th_percentile() -> None:
     assert passed(records) == (True, True)
 
 
+@pytest.mark.parametrize(("late", "of", "ok"), [(4, 96, True), (5, 96, False), (18, 1000, True),
+                                                (19, 1000, False)])  # fmt: skip
+def test_so_many_late_sends_are_more_than_one_in_a_hundred(late: int, of: int, ok: bool) -> None:
+    records = run(of)
+    records.sent_s[:late] += 0.5
+    assert passed(records, of) == (ok, True)
+
+
 def test_a_missing_row_an_extra_row_and_an_unsent_row_fail() -> None:
     assert passed(run(999)) == (True, False)
     assert passed(run(1001)) == (True, False)

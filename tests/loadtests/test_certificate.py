@@ -198,7 +198,7 @@ def test_a_trace_is_compared_with_itself() -> None:
     made = certificate(sent(trace, np.full(4, 0.0001)), trace)
     assert made["passed"]
     assert (made["target_cv"], made["gaps_ks"], made["target_rate"]) == (None, None, 1.0)
-    late = certificate(sent(trace, np.array([0, 0, 0.4, 0])), trace)
+    late = certificate(sent(trace, np.array([0, 0.4, 0.4, 0])), trace)
     assert failed(late) == {"lateness p99"}
 
 
