@@ -7,7 +7,7 @@ add up to the total; the estimates do so nearly, since a median of sums is no su
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -18,6 +18,7 @@ from analysis._game import Game, Set
 from analysis._holm import holm
 from analysis._permutation import sign_flip_p
 from analysis._signedrank import Floats, Interval, hodges_lehmann, signed_rank_interval
+from analysis._stepdown import step_down_p
 from analysis.ablation import Summaries
 from analysis.compare import ALPHA, METRICS, Bound, Metric, Verdict, bound_of, pair, verdict
 from analysis.runs import Runs
@@ -45,6 +46,8 @@ class Share:
     verdict: Verdict
     n: int  # blocks that have a run of every variant
     bound: Bound | None = None  # what is known of the gain where quantiles lie among failures
+    # The verdict of a claim that picks from all loads, metrics and layers; None: as `verdict`.
+    picked: Verdict | None = None
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,48 @@ def attribute(runs: Runs, summaries: Summaries) -> tuple[Attribution, ...]:
     layers = _layers_in_order(plan.chain)
     if plan.design == "cumulative" or not layers:
         return ()
-    found = []
+    found, games = [], []
     for scenario in runs.scenarios:
         by_spec = {spec: summaries.get((scenario, spec), {}) for spec in plan.specs}
         for metric in METRICS:
             game = _game(by_spec, plan.specs[0], metric)
             if metric != "p99" or game.blocks:
                 found.append(attribute_game(scenario, metric, game, layers, plan.margin))
-    return tuple(found)
+                games.append(game)
+    return _as_one_family(found, games, plan.margin)
+
+
+def _as_one_family(
+    found: Sequence[Attribution], games: Sequence[Game], margin: float
+) -> tuple[Attribution, ...]:
+    """With the verdicts of claims that pick from all shares: step-down maxT over all of them.
+
+    Blocks that lack a scenario come last in each, so the shares of a row stand by their order.
+    """
+    rows = [
+        _share_of(game, share.layer)
+        for one, game in zip(found, games, strict=True)
+        for share in one.shares
+    ]
+    gains = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for at, row in enumerate(rows):
+        gains[at, : len(row)] = row
+    corrected = iter(step_down_p(gains).tolist())
+    return tuple(
+        replace(
+            one,
+            shares=tuple(
+                replace(share, picked=verdict(share.interval, next(corrected), margin, share.bound))
+                for share in one.shares
+            ),
+        )
+        for one in found
+    )
+
+
+def _share_of(game: Game, layer: str) -> Floats:
+    """A layer's gain (n,) in each block."""
+    return game.shapley(layer) if game.complete else game.first_last(layer)
 
 
 def _game(by_spec: Mapping[str, Mapping[int, Summary]], baseline: str, metric: Metric) -> Game:
@@ -119,9 +156,7 @@ def attribute_game(
     scenario: str, metric: Metric, game: Game, layers: Sequence[str], margin: float
 ) -> Attribution:
     """The attribution of one game over `layers`; `margin` as a fraction."""
-    shares = {
-        layer: game.shapley(layer) if game.complete else game.first_last(layer) for layer in layers
-    }
+    shares = {layer: _share_of(game, layer) for layer in layers}
     left = game.total - np.sum(list(shares.values()), axis=0)
     exact_residual = 0.0 if game.blocks else None
     ends = [min(game.values, key=len)], [max(game.values, key=len)]

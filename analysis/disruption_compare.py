@@ -14,7 +14,7 @@ import numpy as np
 from analysis._holm import holm
 from analysis._permutation import sign_flip_p
 from analysis._signedrank import Interval, hodges_lehmann, signed_rank_interval
-from analysis.compare import ALPHA, Verdict, blocks_needed, verdict
+from analysis.compare import ALPHA, Bound, Verdict, blocks_needed, bound_of, verdict
 from analysis.disruption import Impact
 from analysis.disruption_runs import DisruptedRuns
 
@@ -56,6 +56,7 @@ class Contrast:
     family: int
     censored: int  # blocks in which either of the two had not recovered by the end
     verdict: Verdict
+    bound: Bound | None = None  # None: every end was seen
 
     @property
     def n(self) -> int:
@@ -78,7 +79,8 @@ def log_gain(old: Impact, new: Impact, metric: Metric) -> float:
 
     Half a request is added to counts (Haldane 1956, Anscombe 1956), half a window, which is the
     resolution, to the time to be back within the SLO. A time that is censored is taken as it is,
-    a lower bound: where `old` is, the gain is a lower bound too; where `new` is, an upper one.
+    a lower bound: where `old` is, the gain is a lower bound too; where `new` is, an upper one;
+    where both are, it says nothing.
     """
     value = METRICS[metric]
     return math.log(value(old) / value(new))
@@ -100,7 +102,7 @@ def contrasts(runs: DisruptedRuns, experiment: str) -> tuple[Contrast, ...]:
                 **vars(one),
                 "p_holm": p_holm,
                 "family": family,
-                "verdict": verdict(one.interval, p_holm, runs.plan.margin),
+                "verdict": verdict(one.interval, p_holm, runs.plan.margin, one.bound),
             }
         )
         for one, p_holm in zip(made, corrected, strict=True)
@@ -113,7 +115,10 @@ def _contrast(runs: DisruptedRuns, experiment: str, metric: Metric, old: str, ne
     after = {run.facts.block: run.impact for run in runs.of(experiment, new)}
     blocks = sorted(before.keys() & after.keys())
     gains = np.array([log_gain(before[b], after[b], metric) for b in blocks])
-    open_ended = [b for b in blocks if not (before[b].back.reached and after[b].back.reached)]
+    unseen_old, unseen_new = (
+        {b for b in blocks if metric == "back within the SLO" and not side[b].back.reached}
+        for side in (before, after)
+    )
     return Contrast(
         experiment=experiment,
         metric=metric,
@@ -125,6 +130,7 @@ def _contrast(runs: DisruptedRuns, experiment: str, metric: Metric, old: str, ne
         p=sign_flip_p(gains),
         p_holm=None,
         family=0,
-        censored=len(open_ended) if metric == "back within the SLO" else 0,
+        censored=len(unseen_old | unseen_new),
         verdict="inconclusive",
+        bound=bound_of(bool(unseen_old), bool(unseen_new)),
     )

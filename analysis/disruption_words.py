@@ -74,6 +74,9 @@ def effect(contrast: Contrast) -> str:
     """ "12.3x less (4.0–31)"; less is better for all of these metrics."""
     if contrast.gain is None:
         return "no data"
+    unseen = words.plural(contrast.censored, "block")
+    if contrast.bound == "unknown":
+        return f"unknown: not recovered by the end in {unseen}"
     up = contrast.gain >= 0
     size = words.factor(float(np.exp(abs(contrast.gain))))
     text = "1.00x" if size == "1.00" else f"{size}x {'less' if up else 'more'}"
@@ -81,8 +84,8 @@ def effect(contrast: Contrast) -> str:
         bounds = (contrast.interval.low, contrast.interval.high)
         low, high = bounds if up else (-bounds[1], -bounds[0])
         text += f" ({words.factor(float(np.exp(low)))}–{words.factor(float(np.exp(high)))})"
-    if contrast.censored:
-        text += f", {words.plural(contrast.censored, 'block')} not recovered"
+    if contrast.bound:
+        text = f"{words.known(contrast.gain, contrast.bound)} {text}, {unseen} not recovered"
     return text
 
 

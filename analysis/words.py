@@ -74,7 +74,7 @@ def headline(comparison: Effect) -> str:
         return "among failures"
     size = factor(math.exp(abs(gain)))
     told = f"{size}x" if size == "1.00" else f"{size}x {_direction(comparison)}"
-    return f"{_known(gain, comparison.bound)} {told}" if comparison.bound else told
+    return f"{known(gain, comparison.bound)} {told}" if comparison.bound else told
 
 
 def among_failures(metrics: Sequence[Metric]) -> str:
@@ -82,7 +82,7 @@ def among_failures(metrics: Sequence[Metric]) -> str:
     return f"{listed(metrics)} {'lie' if metrics[1:] else 'lies'} among failures; see goodput"
 
 
-def _known(gain: float, bound: Bound) -> str:
+def known(gain: float, bound: Bound) -> str:
     """A bound in the direction of its gain: a gain of at least 1/1.2 is "at most 1.2x slower"."""
     if _up(gain):
         return bound

@@ -20,8 +20,9 @@ def sentences(attributions: Sequence[Attribution], margin: float) -> tuple[str, 
 
     "batching buys p99 (1.35x faster) under bursty load, and costs p50 (1.13x slower) under steady
     load." "onnx and workers=2 overlap in p95 (1.20x) under steady load." Only what an interval
-    carries is claimed: `improved` and `regressed` verdicts, and by the same rule pairs whose
-    interval is wholly beyond the margin (a fraction), with a p of at most 5% after Holm.
+    carries is claimed: `improved` and `regressed` verdicts that hold when p is corrected over
+    all loads, metrics and layers, because these sentences pick; and pairs whose interval is wholly
+    beyond the margin (a fraction), with a p of at most 5% after Holm over the pairs of a cell.
     """
     by_layer: dict[str, list[tuple[Attribution, Share]]] = {}
     for one in attributions:
@@ -50,7 +51,7 @@ def _claims(cells: Sequence[tuple[Attribution, Share]]) -> str:
         claims = [
             (one.scenario, f"{one.metric} ({words.headline(estimate(share, one.metric))})")
             for one, share in cells
-            if share.verdict == wanted
+            if (share.picked or share.verdict) == wanted
         ]
         if claims:
             parts.append(f"{verb} {_by_scenario(claims)}")

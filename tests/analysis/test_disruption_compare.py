@@ -72,7 +72,37 @@ def test_a_comparison_says_where_the_end_was_not_seen(tmp_path: Path) -> None:
     found = contrasts(replace(runs, runs=unseen), "pod-kill")
     back = next(one for one in found if one.metric == "back within the SLO")
     assert back.censored == 1
+    assert effect(back).startswith("at least ")
     assert effect(back).endswith("1 block not recovered")
+
+
+def test_variants_of_which_neither_recovers_are_not_called_equivalent(tmp_path: Path) -> None:
+    runs = load_disrupted(fake_disruptions.write(tmp_path, 8, ("pod-kill",)))
+    unseen = tuple(
+        replace(run, impact=replace(run.impact, back=Span(20.0, reached=False)))
+        for run in runs.runs
+    )
+    for one in contrasts(replace(runs, runs=unseen), "pod-kill"):
+        if one.metric == "back within the SLO":
+            assert one.verdict == "inconclusive"
+            assert effect(one) == "unknown: not recovered by the end in 8 blocks"
+
+
+def test_a_time_to_recover_of_which_the_end_was_not_seen_is_a_bound(tmp_path: Path) -> None:
+    runs = load_disrupted(fake_disruptions.write(tmp_path, 8, ("pod-kill",)))
+
+    def verdicts(unseen: str) -> list[str]:
+        changed = tuple(
+            replace(run, impact=replace(run.impact, back=Span(100.0, reached=False)))
+            if (run.facts.spec == "onnx") == (unseen == "old")
+            else replace(run, impact=replace(run.impact, back=Span(5.0)))
+            for run in runs.runs
+        )
+        found = contrasts(replace(runs, runs=changed), "pod-kill")
+        return [one.verdict for one in found if one.metric == "back within the SLO"]
+
+    assert set(verdicts("old")) == {"improved"}
+    assert set(verdicts("new")) == {"regressed"}
 
 
 @pytest.mark.parametrize(
