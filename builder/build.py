@@ -29,6 +29,7 @@ LIBRARIES = (
 
 # The modules of this package that decide what is built and how it is checked.
 CODE = (
+    "answers.py",
     "asking.py",
     "bento.py",
     "build_process.py",

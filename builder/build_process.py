@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from builder import bento, check, company, export, model, served, static_int8
+from builder import answers, bento, check, export, model, served, static_int8
 from builder.calibration import calibration_for
 from builder.golden import Golden, golden_for, label_indices
 from builder.isa import cpu_flags, int8_target
@@ -41,8 +41,6 @@ def build(
     home = bentoml_home()
     say("reading the model")
     prepared = prepare(chosen)
-    say(f"asking the baseline about {len(golden.texts)} texts")
-    expected = _reference(chosen, prepared, golden)
     graph = None
     if variant.runtime == "onnx":
         say("exporting to ONNX and fusing")
@@ -58,18 +56,21 @@ def build(
             most_flips = None if chosen.kind == "synthetic" else limits.flip_rate
             graph = static_int8.quantized(graph, target, prepared, texts, most_flips)
         graph = export.mapped(graph)
+    # Not before: the baseline may be asked right now, by its own build.
+    say(f"asking the baseline about {len(golden.texts)} texts")
+    expected = _reference(chosen, prepared, golden)
     with scratch(home / "tmp", "optbuild-") as folder:  # on the store's file system
         say("building the Bento")
         staged = bento.stage(folder / "sources", variant, chosen, prepared, graph)
         built = bento.build(staged, folder / "home")
-        answers = expected
+        found = expected
         if variant != Variant():  # the baseline is what the others are held against
             say(f"checking it on {len(golden.texts)} texts")
-            answers = check.predict(built / "src", golden.texts)
+            found = answers.to_golden(built / "src", chosen, graph, golden)
         say("asking it about texts alone and in company")
-        together = company.of_bento(built / "src", golden.texts)
+        together = answers.in_company(built / "src", chosen, graph, golden)
         right = label_indices(golden, prepared.labels)
-        result = check.compare(answers, expected, golden, right, together)
+        result = check.compare(found, expected, golden, right, together)
         if chosen.kind != "synthetic":  # random weights have no answers that could be wrong
             check.require(result, limits, variant.spec)
             if variant != Variant():  # its server runs every request alone
@@ -91,13 +92,13 @@ def _reference(chosen: Model, prepared: Prepared, golden: Golden) -> check.Proba
 def main() -> None:
     """Read one request from stdin; write stages, then a result or an error, to stdout."""
     # What libraries print to stdout goes where their warnings go.
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     # SystemExit unwinds: a half-filled folder is removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def write(**line: object) -> None:
-        answers.write(json.dumps(line) + "\n")
+        replies.write(json.dumps(line) + "\n")
 
     request = json.load(sys.stdin)
     try:

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from builder import artifacts, digests
+from builder.machine import library_versions
 from builder.model import SYNTHETIC_SEED, Model
 from builder.paths import BUNDLED_MODEL
 from variants._errors import OptbuildError
@@ -40,10 +42,18 @@ def prepare(model: Model) -> Prepared:
         make = _normalize if folder is not None else _randomize
         recipe = {"digest": model.digest, "code": digests.of_file(Path(__file__))}
         folder = artifacts.make("model", recipe, lambda target: make(model, target)).path
-    return _read(folder)
+    source = folder
+    described: dict[str, object] = {
+        "digest": model.digest,
+        "code": digests.of_file(Path(__file__)),
+        "libraries": library_versions(("tokenizers", "transformers")),
+    }
+    # transformers and torch take 5 s to import, and most builds need nothing else of them.
+    facts = artifacts.make("facts", described, lambda _: _facts(source)).facts
+    return Prepared(source, **{**facts, "labels": tuple(facts["labels"])})
 
 
-def _read(folder: Path) -> Prepared:
+def _facts(folder: Path) -> dict[str, Any]:
     # By transformers, not by hand: a saved configuration leaves out what is the default.
     from transformers import AutoConfig, AutoTokenizer
 
@@ -51,16 +61,16 @@ def _read(folder: Path) -> Prepared:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     # RoBERTa numbers positions from pad_id + 1 on, so two of its positions hold no token.
     reserved = 0 if config.model_type == "bert" else config.pad_token_id + 1
-    return Prepared(
-        folder=folder,
-        layers=config.num_hidden_layers,
-        labels=tuple(config.id2label[index] for index in sorted(config.id2label)),
-        max_tokens=min(
-            tokenizer.model_max_length, config.max_position_embeddings - reserved, MOST_TOKENS
-        ),
-        pad_id=tokenizer.pad_token_id,
-        pad_token=tokenizer.pad_token,
+    most_tokens = min(
+        tokenizer.model_max_length, config.max_position_embeddings - reserved, MOST_TOKENS
     )
+    return {
+        "layers": config.num_hidden_layers,
+        "labels": [config.id2label[index] for index in sorted(config.id2label)],
+        "max_tokens": most_tokens,
+        "pad_id": tokenizer.pad_token_id,
+        "pad_token": tokenizer.pad_token,
+    }
 
 
 def _normalize(model: Model, target: Path) -> dict[str, object]:

@@ -102,6 +102,19 @@ def test_int8_is_recorded_with_its_isa(home: Path) -> None:
     assert artifact["weights"] in ("int8", "int7")
 
 
+def test_a_layer_of_the_service_leaves_the_answers_as_they_are(onnx: Build, home: Path) -> None:
+    def asked() -> set[Path]:
+        kinds = ("answers", "company")
+        return {path for kind in kinds for path in home.glob(f"cache/artifacts/{kind}-*")}
+
+    before = asked()
+    made = build_quietly("onnx+workers=2")
+    assert (made.check.company, made.check.label_flips) == (onnx.check.company, 0)
+    assert asked() == before
+    build_quietly("onnx+threads=1")
+    assert len(asked()) == len(before) + 2
+
+
 def test_two_builds_at_once_agree(home: Path) -> None:
     command = [*OPTBUILD, "variant", "onnx+threads=1", "--model", TINY, "--json"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -1,0 +1,65 @@
+"""What a Bento's predictor answers to the golden set, computed once for what decides it.
+
+Layers of the service, such as workers, leave the predictor as it is: its answers are then those of
+the variant before.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builder import artifacts, check, company, digests
+from builder.artifacts import Artifact
+from builder.company import Company
+from builder.golden import Golden
+from builder.isa import cpu_flags, int8_target
+from builder.machine import library_versions
+from builder.model import Model
+
+LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers")
+
+
+def to_golden(
+    sources: Path, model: Model, graph: Artifact | None, golden: Golden
+) -> check.Probabilities:
+    """`check.predict` of a Bento's sources."""
+    from bentofiles.settings import read_variant
+
+    def fill(folder: Path) -> dict[str, object]:
+        found = check.predict(sources, golden.texts)
+        np.save(folder / "probabilities.npy", found, allow_pickle=False)
+        return {"texts": len(golden.texts)}
+
+    recipe = _recipe(sources, model, graph, golden)
+    recipe["batch"] = read_variant(sources).settings.max_batch_size or 1
+    folder = artifacts.make("answers", recipe, fill).path
+    result: check.Probabilities = np.load(folder / "probabilities.npy", allow_pickle=False)
+    return result
+
+
+def in_company(sources: Path, model: Model, graph: Artifact | None, golden: Golden) -> Company:
+    """`company.of_bento` of a Bento's sources."""
+    recipe = _recipe(sources, model, graph, golden)
+    made = artifacts.make(
+        "company", recipe, lambda _: company.of_bento(sources, golden.texts).to_json()
+    )
+    return Company.from_json(made.facts)
+
+
+def _recipe(sources: Path, model: Model, graph: Artifact | None, golden: Golden) -> dict[str, Any]:
+    from bentofiles.predictor import resolve_threads
+    from bentofiles.settings import read_variant
+
+    settings = read_variant(sources).settings
+    predictors = {path.name: path for path in (sources / "bentofiles").glob("*predictor.py")}
+    judges = {"check.py": Path(check.__file__), "company.py": Path(company.__file__)}
+    return {
+        "model": model.digest,
+        "graph": graph and graph.content_digest,
+        "threads": resolve_threads(settings),
+        "isa": int8_target(cpu_flags()).isa,
+        "golden": golden.digest,
+        "libraries": library_versions(LIBRARIES),
+        "code": digests.of_files(predictors | judges),
+    }
