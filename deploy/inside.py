@@ -7,6 +7,12 @@ FILL = (
     'for p in /proc/[0-9]*; do [ "$p" = "/proc/$$" ] || echo 1000 > $p/oom_score_adj; done '
     "2>/dev/null; exec tail /dev/zero"
 )
+# Every process but the pod's first one, this shell and who started it. Not at once: that one has to
+# say first that it was begun.
+KILL = (
+    "sleep 0.2; for p in /proc/[0-9]*; do p=${p#/proc/}; "
+    "case $p in 1|$$|$PPID) ;; *) kill -9 $p ;; esac; done 2>/dev/null"
+)
 BURN = "echo $$ > /tmp/optbuild-burn-{number}; while :; do :; done"
 # `kill` of the shell: a small image has no other.
 UNBURN = 'for f in /tmp/optbuild-burn-*; do kill -9 "$(cat "$f")"; rm -f "$f"; done'

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from deploy.apierrors import ApiError
 from deploy.cluster import Cluster
 from deploy.disruptable import NotSettled, ReplicaEvent, What
-from deploy.inside import FILL, UNBURN, burning, detached
+from deploy.inside import FILL, KILL, UNBURN, burning, detached
 from deploy.k3s import K3sTarget
 from deploy.manifests.release import Release, selector
 from deploy.manifests.render import GRACE_S
@@ -98,6 +98,11 @@ class K3sFleet(K3sTarget):
 
         if not self.watch.wait_for(gone, (GRACE_S if grace_s is None else grace_s) + GONE_WITHIN_S):
             raise OptbuildError(f"pod '{replica}' does not go: look at kubectl describe pod", 1)
+
+    def kill(self, replica: str) -> None:
+        """SIGKILL to every process of its container; return at once."""
+        self._kills.append(ReplicaEvent(time.monotonic(), replica, "killed", "SIGKILL"))
+        run(self.cluster, replica, detached(KILL))
 
     def roll(self) -> None:
         """`kubectl rollout restart`: every pod is replaced, as the manifest's strategy says."""

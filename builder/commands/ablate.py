@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deploy.image import Options as ImageOptions
 
 SCENARIOS = ("steady", "bursty", "high_intensity")
-QUICK_BLOCKS, QUICK_DURATION_S = 3, 5.0
+QUICK_BLOCKS, QUICK_DURATION_S = 2, 5.0
 MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
 
 
@@ -27,7 +27,7 @@ MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
 @click.argument("spec")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option("--scenario", multiple=True, default=SCENARIOS, show_default=True)
-@click.option("--blocks", type=click.IntRange(1, 1000), help="8 if left out, 3 with --quick.")
+@click.option("--blocks", type=click.IntRange(1, 1000), help="8 if left out, 2 with --quick.")
 @click.option(
     "--detect",
     metavar="PERCENT",

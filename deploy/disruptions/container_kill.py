@@ -1,7 +1,7 @@
 """The server process of a replica dies (SIGKILL), and nobody was told before."""
 
 from deploy.disruptable import CanKill
-from deploy.disruptions._disruption import Disruption, Scene, nothing
+from deploy.disruptions._disruption import TARGETS, Disruption, Scene, nothing
 
 
 def inject(target: CanKill, scene: Scene) -> None:
@@ -16,8 +16,7 @@ DISRUPTION = Disruption(
     needs=CanKill,
     inject=inject,
     undo=nothing,
-    # Not k3s: a container's first process cannot be killed from inside, and the API offers no more.
-    targets=("local", "docker"),
+    targets=TARGETS,
     # Until the death is noticed requests still go there: more than those in flight are lost.
     goal=lambda values: "no goal",
     parameters={},

@@ -33,6 +33,7 @@ from deploy.coldstart import cold_starts
 from deploy.docker import OWNER_LABEL, Containers
 from deploy.engine import connect
 from deploy.image import DEFAULT_BASE, Image, Options, find_base
+from deploy.inside import KILL, detached
 from deploy.load_image import load_image
 from deploy.manifests.load import load_objects
 from deploy.manifests.release import Release
@@ -234,6 +235,22 @@ def test_the_load_image_measures_with_the_rights_that_its_pod_has(
     facts = json.loads((tmp_path / "load.json").read_text())
     assert facts["planned"] == len(records.index) > 20
     assert (records.outcome == OUTCOMES.index("ok")).all()
+
+
+def test_all_of_a_server_dies_of_the_script_that_kills_it_from_inside(
+    client: DockerClient, image: Image
+) -> None:
+    # With an init as its first process, as in a pod whose process namespace is shared.
+    container = client.containers.run(image.reference, init=True, detach=True)
+    try:
+        deadline_s = time.monotonic() + 90
+        while b"Service Classifier initialized" not in container.logs():
+            assert time.monotonic() < deadline_s, container.logs()
+            time.sleep(0.2)
+        assert container.exec_run(["/bin/sh", "-c", detached(KILL)]).exit_code == 0
+        assert container.wait(timeout=30)["StatusCode"] == 128 + signal.SIGKILL
+    finally:
+        container.remove(force=True)
 
 
 def test_too_little_memory_is_named(client: DockerClient, image: Image, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_held_out_sentences_where_they_are_installed(monkeypatch: pytest.MonkeyP
     assert texts.source == "rotten_tomatoes held out"
     assert texts.texts == tuple(review.text for review in held_out("rotten_tomatoes"))
 
-    def missing() -> None:
+    def missing(source: str) -> None:
         raise OptbuildError("not installed")
 
     monkeypatch.setattr(_texts, "read_reviews", missing)

@@ -138,7 +138,7 @@ class FakeCluster:
             if found["sub"] == "exec":
                 script = dict(parse_qsl(split.query))["command"]  # the last one
                 self.scripts.append((name, script))
-                if "/dev/zero" in script:
+                if "/dev/zero" in script or "kill -9 $p" in script:
                     self.controllers.restarts[name] = 1
                 return item
             if found["sub"]:

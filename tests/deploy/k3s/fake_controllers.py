@@ -37,7 +37,7 @@ class Controllers:
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.count = 0
-        self.restarts: dict[str, int] = {}  # by pod that has run out of memory
+        self.restarts: dict[str, int] = {}  # by pod whose server was killed
         self.jobs = Jobs(store)
 
     def _run(self) -> None:

@@ -205,6 +205,18 @@ def test_a_pod_that_runs_out_of_memory_is_started_again(
         assert told(fleet, victim)[-2:] == ["killed", "restarted"]
 
 
+def test_a_server_that_is_killed_from_inside_is_started_again(
+    fake: FakeCluster, fleet: K3sFleet
+) -> None:
+    with fleet:
+        victim = disturb(fleet, "container-kill").events[0].replica
+        assert [name for name, _ in fake.scripts] == [victim]
+        deadline_s = time.monotonic() + 30
+        while told(fleet, victim)[-2:] != ["killed", "restarted"]:
+            assert time.monotonic() < deadline_s, told(fleet, victim)
+            time.sleep(0.05)
+
+
 def test_without_a_limit_no_memory_is_filled(fake: FakeCluster, fleet: K3sFleet) -> None:
     with fleet, pytest.raises(OptbuildError, match="add the layer limits:memory"):
         disturb(fleet, "memory-limit")
