@@ -13,7 +13,9 @@ from fake_api import FakeCluster
 
 from deploy.cluster import Cluster
 from deploy.k3s import K3sTarget
+from deploy.k3s_fleet import K3sFleet
 from deploy.manifests.release import Release, selector
+from deploy.pods import PodTimes
 from deploy.rollout import Patience
 from deploy.undo import KINDS
 from variants._spec import compose
@@ -108,6 +110,19 @@ def test_a_pod_that_is_told_to_go_loses_no_request(place: Place) -> None:
         assert target.watch.wait_for(lambda pods: pods[0].gone_s is not None, LONG_S)
         target.settle()
     assert set(statuses()) == {200}
+
+
+def test_a_server_that_is_killed_is_started_again(place: Place) -> None:
+    with K3sFleet(place.cluster, place.release("onnx"), patience=place.patience) as fleet:
+        (victim,) = fleet.replicas()
+        fleet.kill(victim)
+
+        def restarted(pods: tuple[PodTimes, ...]) -> bool:
+            return any(pod.name == victim and pod.restarts > 0 for pod in pods)
+
+        assert fleet.watch.wait_for(restarted, LONG_S)
+        fleet.settle()
+        assert fleet.replicas() == (victim,)
 
 
 def test_the_fake_loses_what_a_killed_pod_was_doing(
