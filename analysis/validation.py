@@ -26,7 +26,6 @@ from analysis.trials import CUMULATIVE, PAIR
 BLOCKS = (8, 10)
 CAP = 28  # blocks of an experiment that stops by its width
 NARROW_AT = 16  # the width asked for is the median one at so many blocks
-SPEED_RUNS = 6000  # of which the planted effect is the centre: a standard error of 1 to 3%
 CAPACITY_REQUESTS = 1600  # what a server at full load would answer in a run: 80/s for 20 s
 
 
@@ -90,7 +89,7 @@ def speed_for(rng: np.random.Generator, queue: Queue, effect: float) -> float:
     for _ in range(12):
         middle = (low + high) / 2
         same = np.random.default_rng(seed)
-        logs = log_quantiles(same, queue, SPEED_RUNS, 1, (1.0, middle))
+        logs = log_quantiles(same, queue, 2000, 1, (1.0, middle))
         gain = float(trials.centre(trials.gains(logs, PAIR))[0])
         low, high = (middle, high) if gain < np.log1p(effect) else (low, middle)
     return (low + high) / 2
