@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deploy.image import Options as ImageOptions
 
 SCENARIOS = ("steady", "bursty", "high_intensity")
-QUICK_BLOCKS, QUICK_DURATION_S = 2, 5.0
+QUICK_BLOCKS, QUICK_DURATION_S = 2, 4.0
 MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
 
 
@@ -44,7 +44,7 @@ MOST_BLOCKS_BY_WIDTH = 30  # if --until-width is given without --blocks
 @click.option(
     "--duration",
     type=Within(1, 3600),
-    help="Seconds of a run; if left out 20, or 5 with --quick, up to 120 for a slow model.",
+    help="Seconds of a run; if left out 20, or 4 with --quick, up to 120 for a slow model.",
 )
 @click.option("--rate", default="auto", show_default=True, help="Requests a second, or auto.")
 @click.option("--slo", default="p95<250ms", show_default=True, help="Objective of the goodput.")
