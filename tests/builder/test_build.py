@@ -111,7 +111,7 @@ def test_a_layer_of_the_service_leaves_the_answers_as_they_are(onnx: Build, home
     made = build_quietly("onnx+workers=2")
     assert (made.check.company, made.check.label_flips) == (onnx.check.company, 0)
     assert asked() == before
-    build_quietly("onnx+threads=1")
+    build_quietly("onnx+threads=3")
     assert len(asked()) == len(before) + 2
 
 
