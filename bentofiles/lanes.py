@@ -12,13 +12,13 @@ takes longer than the deadline: a slow model serves one request a lane, and no m
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
 
+from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Size, pack, size_of, split
 
@@ -71,10 +71,10 @@ class Lanes:
         # Condition, which is written in Python, takes several times as long.
         self._called: SimpleQueue[None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
-        # On the event loop: requests that had to wait, in the order of their deadlines. One timer
-        # for all of them, because most are answered long before.
-        self._had_to_wait: deque[Job] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        # On the event loop, at the deadline: what still waits is refused, what runs goes on.
+        self._deadlines: Later[Job] = Later(
+            over=lambda job: not job.waits, act=lambda job: job.fail(Refused())
+        )
         self._threads = [
             threading.Thread(target=self._work, args=(lane,), name=f"lane-{lane}", daemon=True)
             for lane in range(count)
@@ -100,9 +100,7 @@ class Lanes:
         for _ in parts:
             self._called.put(None)
         if not job.at_rest:
-            self._had_to_wait.append(job)
-            if self._timer is None:
-                self._timer = loop.call_later(self._deadline_s, self._expire, loop)
+            self._deadlines.add(job, self._deadline_s)
         job.answer.add_done_callback(partial(self._forget, job))
         return job.answer
 
@@ -157,19 +155,6 @@ class Lanes:
             f"this takes about {done_s:.2g} s, and {self._deadline_s:g} s is the limit: "
             "send fewer texts at a time"
         )
-
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        """On the event loop, at a deadline: what still waits is refused, what runs goes on."""
-        self._timer = None
-        now_s = perf_counter()
-        while self._had_to_wait:
-            job = self._had_to_wait[0]
-            if job.waits and job.deadline_s > now_s:
-                self._timer = loop.call_later(job.deadline_s - now_s, self._expire, loop)
-                return
-            self._had_to_wait.popleft()
-            if job.waits:
-                job.fail(Refused())
 
     def _forget(self, job: Job, _: "asyncio.Future[Any]") -> None:
         if job.waits:  # parts only ever leave: without any there is nothing to lock for

@@ -7,7 +7,6 @@ requests no longer pass where BentoML counts them.
 import asyncio
 import gc
 import json
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -25,6 +24,7 @@ from bentofiles.contract import (
     send_answer,
 )
 from bentofiles.lanes import Lanes, Refused
+from bentofiles.later import Later
 from bentofiles.lean_metrics import Metrics
 from bentofiles.packing import measure
 from bentofiles.predictor import Predictor, resolve_lanes
@@ -123,14 +123,10 @@ class Lean(Contract):
 
 
 class Watch:
-    """Notices clients that go away, and passes that do not end, among requests that take long.
-
-    One timer for all of them: most are answered before anybody has to look.
-    """
+    """Notices clients that go away, and passes that do not end, among requests that take long."""
 
     def __init__(self) -> None:
-        self._young: deque[_Asked] = deque()  # oldest first
-        self._timer: asyncio.TimerHandle | None = None
+        self._young: Later[_Asked] = Later(over=lambda asked: asked.answer.done(), act=_begin)
 
     async def result(
         self, answer: "asyncio.Future[Sequence[Any]]", receive: Receive
@@ -140,10 +136,8 @@ class Watch:
         Raises Refusal, with it cancelled, if it takes longer than any variant may: its pass is
         stuck.
         """
-        asked = _Asked(answer, receive, perf_counter() + WATCH_AFTER_S)
-        self._young.append(asked)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._look)
+        asked = _Asked(answer, receive)
+        self._young.add(asked, WATCH_AFTER_S)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -156,20 +150,6 @@ class Watch:
             if asked.watch is not None:
                 asked.watch.cancel()
 
-    def _look(self) -> None:
-        self._timer = None
-        now_s = perf_counter()
-        while self._young:
-            asked = self._young[0]
-            if not asked.answer.done() and asked.watch_at_s > now_s:
-                left_s = asked.watch_at_s - now_s
-                self._timer = asyncio.get_running_loop().call_later(left_s, self._look)
-                return
-            self._young.popleft()
-            if not asked.answer.done():
-                wanted = _cancel_when_unwanted(asked.answer, asked.receive)
-                asked.watch = asyncio.ensure_future(wanted)
-
 
 @dataclass
 class _Asked:
@@ -177,8 +157,11 @@ class _Asked:
 
     answer: "asyncio.Future[Sequence[Any]]"
     receive: Receive
-    watch_at_s: float
     watch: "asyncio.Task[bool] | None" = None
+
+
+def _begin(asked: _Asked) -> None:
+    asked.watch = asyncio.ensure_future(_cancel_when_unwanted(asked.answer, asked.receive))
 
 
 async def _cancel_when_unwanted(answer: "asyncio.Future[Sequence[Any]]", receive: Receive) -> bool:
