@@ -7,6 +7,8 @@ pattern. Holm over as many cells could decide nothing with the blocks that one c
 judged by the largest statistic that luck alone brings, and costs no block more than one test.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,14 @@ EXACT_TO = 14  # blocks: 8,192 patterns; above that, as many drawn ones
 TIE = 1e-9  # equal statistics that were reached in another order
 
 Floats = npt.NDArray[np.float64]
+
+
+def step_down_p_by_block(cells: Sequence[Mapping[int, float]]) -> list[float]:
+    """`step_down_p` of cells that are given as the gain of each of their blocks."""
+    blocks = sorted(set().union(*cells))
+    gains = [[cell.get(block, np.nan) for block in blocks] for cell in cells]
+    corrected = step_down_p(np.array(gains).reshape(len(cells), len(blocks)))
+    return [float(p) for p in corrected]
 
 
 def step_down_p(gains: Floats) -> Floats:

@@ -18,7 +18,7 @@ from analysis._game import Game, Set
 from analysis._holm import holm
 from analysis._permutation import sign_flip_p
 from analysis._signedrank import Floats, Interval, hodges_lehmann, signed_rank_interval
-from analysis._stepdown import step_down_p
+from analysis._stepdown import step_down_p_by_block
 from analysis.ablation import Summaries
 from analysis.compare import ALPHA, METRICS, Bound, Metric, Verdict, bound_of, pair, verdict
 from analysis.runs import Runs
@@ -48,6 +48,7 @@ class Share:
     bound: Bound | None = None  # what is known of the gain where quantiles lie among failures
     # The verdict of a claim that picks from all loads, metrics and layers; None: as `verdict`.
     picked: Verdict | None = None
+    gains: tuple[float, ...] = ()  # (n,), one a block
 
 
 @dataclass(frozen=True)
@@ -99,33 +100,27 @@ def attribute(runs: Runs, summaries: Summaries) -> tuple[Attribution, ...]:
     layers = _layers_in_order(plan.chain)
     if plan.design == "cumulative" or not layers:
         return ()
-    found, games = [], []
+    found, blocks = [], []
     for scenario in runs.scenarios:
         by_spec = {spec: summaries.get((scenario, spec), {}) for spec in plan.specs}
         for metric in METRICS:
-            game = _game(by_spec, plan.specs[0], metric)
+            game, its_blocks = _game(by_spec, plan.specs[0], metric)
             if metric != "p99" or game.blocks:
                 found.append(attribute_game(scenario, metric, game, layers, plan.margin))
-                games.append(game)
-    return _as_one_family(found, games, plan.margin)
+                blocks.append(its_blocks)
+    return _as_one_family(found, blocks, plan.margin)
 
 
 def _as_one_family(
-    found: Sequence[Attribution], games: Sequence[Game], margin: float
+    found: Sequence[Attribution], blocks: Sequence[Sequence[int]], margin: float
 ) -> tuple[Attribution, ...]:
-    """With the verdicts of claims that pick from all shares: step-down maxT over all of them.
-
-    Blocks that lack a scenario come last in each, so the shares of a row stand by their order.
-    """
-    rows = [
-        _share_of(game, share.layer)
-        for one, game in zip(found, games, strict=True)
+    """With the verdicts of claims that pick from all shares: step-down maxT over all of them."""
+    cells = [
+        dict(zip(its_blocks, share.gains, strict=True))
+        for one, its_blocks in zip(found, blocks, strict=True)
         for share in one.shares
     ]
-    gains = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
-    for at, row in enumerate(rows):
-        gains[at, : len(row)] = row
-    corrected = iter(step_down_p(gains).tolist())
+    corrected = iter(step_down_p_by_block(cells))
     return tuple(
         replace(
             one,
@@ -138,25 +133,25 @@ def _as_one_family(
     )
 
 
-def _share_of(game: Game, layer: str) -> Floats:
-    """A layer's gain (n,) in each block."""
-    return game.shapley(layer) if game.complete else game.first_last(layer)
-
-
-def _game(by_spec: Mapping[str, Mapping[int, Summary]], baseline: str, metric: Metric) -> Game:
-    """The log gains against the baseline in the blocks that every variant has."""
+def _game(
+    by_spec: Mapping[str, Mapping[int, Summary]], baseline: str, metric: Metric
+) -> tuple[Game, tuple[int, ...]]:
+    """The log gains against the baseline in the blocks that every variant has, and those."""
     common = sorted(set.intersection(*(set(one) for one in by_spec.values())))
     pairs = {spec: pair(by_spec[baseline], one, metric, common) for spec, one in by_spec.items()}
     censored = frozenset(layers_of(spec) for spec, one in pairs.items() if one.censored_new)
     # One schedule a block: a p99 is there for all of its variants, or for none.
-    return Game({layers_of(spec): np.array(one.gains) for spec, one in pairs.items()}, censored)
+    game = Game({layers_of(spec): np.array(one.gains) for spec, one in pairs.items()}, censored)
+    return game, pairs[baseline].blocks
 
 
 def attribute_game(
     scenario: str, metric: Metric, game: Game, layers: Sequence[str], margin: float
 ) -> Attribution:
     """The attribution of one game over `layers`; `margin` as a fraction."""
-    shares = {layer: _share_of(game, layer) for layer in layers}
+    shares = {
+        layer: game.shapley(layer) if game.complete else game.first_last(layer) for layer in layers
+    }
     left = game.total - np.sum(list(shares.values()), axis=0)
     exact_residual = 0.0 if game.blocks else None
     ends = [min(game.values, key=len)], [max(game.values, key=len)]
@@ -208,6 +203,7 @@ def _shares(game: Game, shares: dict[str, Floats], margin: float) -> tuple[Share
                 verdict=verdict(interval, p_holm, margin, bound),
                 n=len(gains),
                 bound=bound,
+                gains=tuple(map(float, gains)),
             )
         )
     return tuple(found)

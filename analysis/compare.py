@@ -14,7 +14,7 @@ import numpy as np
 from analysis._holm import holm
 from analysis._permutation import sign_flip_p
 from analysis._signedrank import Floats, Interval, hodges_lehmann, signed_rank_interval
-from analysis._stepdown import step_down_p
+from analysis._stepdown import step_down_p_by_block
 from analysis.summary import Summary
 
 Metric = Literal["p50", "p95", "p99", "goodput"]
@@ -239,11 +239,9 @@ def as_one_family(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     `equivalent` has no p that could be corrected: claim it of all of them, as intersection-union
     tests do, not of some.
     """
-    blocks = sorted({block for one in comparisons for block in one.pairs.blocks})
-    gains = np.full((len(comparisons), len(blocks)), np.nan)
-    for row, one in enumerate(comparisons):
-        gains[row, [blocks.index(block) for block in one.pairs.blocks]] = one.pairs.gains
-    corrected = step_down_p(gains)
+    corrected = step_down_p_by_block(
+        [dict(zip(one.pairs.blocks, one.pairs.gains, strict=True)) for one in comparisons]
+    )
     family = sum(one.p is not None for one in comparisons)
     return tuple(
         replace(
@@ -252,5 +250,5 @@ def as_one_family(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
             family=family,
             verdict=verdict(one.interval, None if one.p is None else p, one.margin, one.bound),
         )
-        for one, p in zip(comparisons, corrected.tolist(), strict=True)
+        for one, p in zip(comparisons, corrected, strict=True)
     )

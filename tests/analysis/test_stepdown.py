@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis._permutation import sign_flip_p
-from analysis._stepdown import step_down_p
+from analysis._stepdown import step_down_p, step_down_p_by_block
 from analysis.trials import binomial_limit
 
 
@@ -52,3 +52,11 @@ def test_cells_of_equal_variants_are_rejected_as_rarely_as_one_test(
         totals = runs[:, -1] - runs[:, 0]
         wrong += bool((step_down_p(np.vstack([steps, totals])) <= 0.05).any())
     assert wrong <= binomial_limit(experiments) * experiments
+
+
+def test_cells_that_lack_blocks_are_flipped_with_the_same_blocks() -> None:
+    whole = {block: 0.1 + 0.01 * block for block in range(1, 9)}
+    part = {block: -0.2 + 0.03 * block for block in (8, 5, 3, 2, 1)}
+    gains = [[cell.get(block, np.nan) for block in range(1, 9)] for cell in (whole, part)]
+    assert step_down_p_by_block([whole, part]) == step_down_p(np.array(gains)).tolist()
+    assert step_down_p_by_block([]) == []
