@@ -7,8 +7,6 @@ the variant before.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from builder import artifacts, check, company, digests
 from builder.artifacts import Artifact
 from builder.company import Company
@@ -26,16 +24,9 @@ def to_golden(
     """`check.predict` of a Bento's sources."""
     from bentofiles.settings import read_variant
 
-    def fill(folder: Path) -> dict[str, object]:
-        found = check.predict(sources, golden.texts)
-        np.save(folder / "probabilities.npy", found, allow_pickle=False)
-        return {"texts": len(golden.texts)}
-
     recipe = _recipe(sources, model, graph, golden)
     recipe["batch"] = read_variant(sources).settings.max_batch_size or 1
-    folder = artifacts.make("answers", recipe, fill).path
-    result: check.Probabilities = np.load(folder / "probabilities.npy", allow_pickle=False)
-    return result
+    return check.kept("answers", recipe, sources, golden.texts)
 
 
 def in_company(sources: Path, model: Model, graph: Artifact | None, golden: Golden) -> Company:

@@ -15,6 +15,7 @@ from builder.machine import library_versions
 from variants._errors import OptbuildError
 
 GATE_FAILED = 4
+PROBABILITIES = "probabilities.npy"
 Probabilities = npt.NDArray[np.float32]
 
 
@@ -175,6 +176,20 @@ def predict(sources: Path, texts: tuple[str, ...]) -> Probabilities:
     return np.concatenate([predictor.probabilities(chunk) for chunk in chunks])
 
 
+def kept(
+    kind: str, recipe: artifacts.Facts, sources: Path, texts: tuple[str, ...]
+) -> Probabilities:
+    """`predict`, computed once for each recipe: everything that decides the answers."""
+
+    def fill(folder: Path) -> dict[str, object]:
+        np.save(folder / PROBABILITIES, predict(sources, texts), allow_pickle=False)
+        return {"texts": len(texts)}
+
+    folder = artifacts.make(kind, recipe, fill).path
+    result: Probabilities = np.load(folder / PROBABILITIES, allow_pickle=False)
+    return result
+
+
 def reference(sources: Path, model_digest: str, golden: Golden) -> Probabilities:
     """The baseline's probabilities, computed once for each model and golden set."""
     recipe = {
@@ -182,11 +197,4 @@ def reference(sources: Path, model_digest: str, golden: Golden) -> Probabilities
         "golden": golden.digest,
         "libraries": library_versions(("torch", "transformers", "tokenizers")),
     }
-
-    def fill(folder: Path) -> dict[str, object]:
-        np.save(folder / "probabilities.npy", predict(sources, golden.texts), allow_pickle=False)
-        return {"texts": len(golden.texts)}
-
-    folder = artifacts.make("reference", recipe, fill).path
-    result: Probabilities = np.load(folder / "probabilities.npy", allow_pickle=False)
-    return result
+    return kept("reference", recipe, sources, golden.texts)

@@ -36,21 +36,24 @@ class Prepared:
 
 
 def prepare(model: Model) -> Prepared:
-    """The folder to build from: the model's own if it is complete, else one in the cache."""
-    folder = model.folder
-    if folder is None or not all((folder / name).exists() for name in FILES):
-        make = _normalize if folder is not None else _randomize
-        recipe = {"digest": model.digest, "code": digests.of_file(Path(__file__))}
-        folder = artifacts.make("model", recipe, lambda target: make(model, target)).path
-    source = folder
-    described: dict[str, object] = {
-        "digest": model.digest,
-        "code": digests.of_file(Path(__file__)),
-        "libraries": library_versions(("tokenizers", "transformers")),
-    }
+    """The folder to build from, and what transformers knows of it."""
+    folder = _folder(model)
+    recipe = _recipe(model) | {"libraries": library_versions(("tokenizers", "transformers"))}
     # transformers and torch take 5 s to import, and most builds need nothing else of them.
-    facts = artifacts.make("facts", described, lambda _: _facts(source)).facts
-    return Prepared(source, **{**facts, "labels": tuple(facts["labels"])})
+    facts = artifacts.make("facts", recipe, lambda _: _facts(folder)).facts
+    return Prepared(folder, **{**facts, "labels": tuple(facts["labels"])})
+
+
+def _folder(model: Model) -> Path:
+    """The model's own if it is complete, else one in the cache."""
+    if model.folder is not None and all((model.folder / name).exists() for name in FILES):
+        return model.folder
+    make = _normalize if model.folder is not None else _randomize
+    return artifacts.make("model", _recipe(model), lambda target: make(model, target)).path
+
+
+def _recipe(model: Model) -> dict[str, object]:
+    return {"digest": model.digest, "code": digests.of_file(Path(__file__))}
 
 
 def _facts(folder: Path) -> dict[str, Any]:
