@@ -11,8 +11,10 @@ has no limit for heads; where clients are not trusted, a proxy in front has to h
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
 from typing import Any
 
+from bentofiles.later import Later
 from bentofiles.leaving import CLOSE, Leaving
 
 Scope = MutableMapping[str, Any]
@@ -64,17 +66,20 @@ class Contract:
             return
         if self.leaving.watched:
             send = _closing(send, self.leaving)
+        begin_s = perf_counter()
         try:
             headers = dict(scope["headers"])
             _require_json(headers)
-            texts = parse_texts(await self.arriving.read(headers, receive))
-            self.count(await self._forward(scope, headers, texts, receive, send))
+            body = await self.arriving.read(headers, receive)
+            begin_s = perf_counter()
+            status = await self._forward(scope, headers, parse_texts(body), receive, send)
         except Refusal as refusal:
-            self.count(refusal.status)
+            status = refusal.status
             await _refuse(send, refusal)
         except Exception:
-            self.count(500)  # which is what the server around this makes of it
+            self.count(500, perf_counter() - begin_s)  # which is what the server makes of it
             raise
+        self.count(status, perf_counter() - begin_s)
 
     async def _forward(
         self,
@@ -115,8 +120,8 @@ class Contract:
             raise no_answer() from None
         return answer.status
 
-    def count(self, status: int) -> None:
-        """Called with the status of every answer; BentoML has counted it already."""
+    def count(self, status: int, took_s: float) -> None:
+        """Called with the status of every answer, and how long it took from the body on."""
 
 
 def no_answer() -> Refusal:
@@ -169,12 +174,31 @@ def _too_large() -> Refusal:
     return Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
 
 
+class Arrival:
+    """A request whose body is being read by the task that makes this."""
+
+    __slots__ = ("late", "over", "task")
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.late = self.over = False
+
+    def end(self) -> None:
+        """The time is over: whoever reads it is cancelled."""
+        self.late = True
+        self.task.cancel()
+
+
 class Arriving:
     """The bodies on their way to one worker."""
 
     def __init__(self) -> None:
         self.requests = 0
         self.held_bytes = 0
+        # One timer for all of them: nearly every body is there when it is asked for.
+        self._slow: Later[Arrival] = Later(over=lambda arrival: arrival.over, act=Arrival.end)
 
     async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The whole body of a request; raises Refusal if it is too large, or too slow."""
@@ -183,13 +207,17 @@ class Arriving:
         if self.requests >= MAX_ARRIVING:
             raise Refusal(503, f"{self.requests} requests are arriving: try again later")
         body = bytearray()
+        arrival = Arrival()
+        self._slow.add(arrival, BODY_TIMEOUT_S)
         self.requests += 1
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                arrived = await self._fill(body, receive)
-        except TimeoutError:
+            arrived = await self._fill(body, receive)
+        except asyncio.CancelledError:
+            if not arrival.late or arrival.task.uncancel():
+                raise  # the server ends
             raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
         finally:
+            arrival.over = True
             self.requests -= 1
             self.held_bytes -= len(body)
         if arrived > MAX_BODY_BYTES:

@@ -13,15 +13,17 @@ takes longer than the deadline: a slow model serves one request a lane, and no m
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
-from bentofiles.later import Later
+from bentofiles.later import Later, after_answers
 from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Size, pack, size_of, split
 
+WIDE_GAIN = 0.9  # a wide pass takes at most so much of a narrow one's time, or is not worth it
 MOST_LOOKED_AT = 64  # waiting parts that one choice considers
 SMOOTHING = 0.05  # weight of a new pass in how far the costs are off
 
@@ -35,12 +37,34 @@ class Refused(Exception):
         super().__init__(reason)
 
 
+@dataclass(frozen=True)
+class Wide:
+    """Another way to run the model, on the CPUs of `lanes` lanes that have nothing to do.
+
+    `costs` and `narrow` are those of one text at a time, this way and the usual way.
+    """
+
+    run: Callable[[list[str]], Any]
+    lanes: int
+    costs: Costs
+    narrow: Costs
+
+
+class Turn(NamedTuple):
+    """What a lane runs in one pass, how, and the expected seconds."""
+
+    parts: list[Part]
+    run: Callable[[list[str]], Any]
+    cost_s: float
+
+
 class Lanes:
     """Runs requests on `count` threads.
 
     `run` maps a list of texts to rows, one a text, as a list or an array; all lanes call it.
     Without `most_tokens` every request runs alone, in one pass. `observe` is told of each pass:
-    how many requests it held, and for how long those waited whose first pass it was.
+    how many requests it held, and for how long those waited whose first pass it was. `wide` is
+    how a request runs that finds enough of the lanes idle.
     """
 
     def __init__(
@@ -53,6 +77,7 @@ class Lanes:
         deadline_s: float,
         most_tokens: int | None = None,
         most_texts: int = 32,
+        wide: Wide | None = None,
         observe: Callable[[int, Sequence[float]], None] = lambda requests, queued_s: None,
     ) -> None:
         self._run = run
@@ -61,6 +86,7 @@ class Lanes:
         self._deadline_s = deadline_s
         self._most_tokens = most_tokens
         self._most_texts = most_texts
+        self._wide = wide
         self._observe = observe
         self._line = Line()
         self._ends_s: list[float | None] = [None] * count  # of each lane's pass, as expected
@@ -101,7 +127,7 @@ class Lanes:
             self._called.put(None)
         if not job.at_rest:
             self._deadlines.add(job, self._deadline_s)
-        job.answer.add_done_callback(partial(self._forget, job))
+            job.answer.add_done_callback(partial(self._forget, job))
         return job.answer
 
     @property
@@ -162,38 +188,44 @@ class Lanes:
                 self._line.forget(job)
 
     def _work(self, lane: int) -> None:
-        while (parts := self._next(lane)) is not None:
-            if not parts:
+        while (turn := self._next(lane)) is not None:
+            if not turn.parts:
                 continue
-            begin_s = perf_counter()
+            parts, begin_s = turn.parts, perf_counter()
             result: Sequence[Any] | Exception
             try:
-                result = self._run([text for part in parts for text in part.texts])
-                self._learn(parts, perf_counter() - begin_s)
+                result = turn.run([text for part in parts for text in part.texts])
+                self._learn(turn.cost_s, perf_counter() - begin_s)
             except Exception as error:
                 result = error
             with self._lock:  # before anybody hears of it and sends another
                 self._ends_s[lane] = None
-            self._tell(parts, result)
-            jobs = {part.job for part in parts}
-            self._observe(len(jobs), [begin_s - job.queued_s for job in jobs if not job.begun])
-            for job in jobs:
-                job.begun = True
+            self._tell(parts, result, begin_s)
 
-    def _next(self, lane: int) -> list[Part] | None:
+    def _next(self, lane: int) -> Turn | None:
         """What to run next; nothing if nothing is left that can be; None at the end."""
         self._called.get()
         if self._closed:
             return None
         with self._lock:
             late = self._drop()
-            parts = self._take() if self._line.parts else []
-            if parts:
-                expected_s = sum(part.cost_s for part in parts) * self._off
-                self._ends_s[lane] = perf_counter() + expected_s
+            turn = self._turn(self._take() if self._line.parts else [])
+            if turn.parts:
+                self._ends_s[lane] = perf_counter() + turn.cost_s * self._off
         if late:
             self._tell(late, Refused())
-        return parts
+        return turn
+
+    def _turn(self, parts: list[Part]) -> Turn:
+        """How to run them: on this lane's CPUs, or on idle ones' too where that is faster."""
+        wide = self._wide
+        if wide and len(parts) == 1 and not self._line.parts:
+            (part,) = parts
+            wide_s = wide.costs.of(*part.size)
+            idle = self._ends_s.count(None)  # this one too
+            if idle >= wide.lanes and wide_s < WIDE_GAIN * wide.narrow.of(*part.size):
+                return Turn(parts, wide.run, wide_s)
+        return Turn(parts, self._run, sum(part.cost_s for part in parts))
 
     def _drop(self) -> list[Part]:
         """Take out the requests at the head that can no longer be answered in time."""
@@ -219,24 +251,40 @@ class Lanes:
             self._line.remove(part)
         return parts
 
-    def _learn(self, parts: Sequence[Part], took_s: float) -> None:
-        expected_s = sum(part.cost_s for part in parts)
+    def _learn(self, expected_s: float, took_s: float) -> None:
         self._off += SMOOTHING * (took_s / expected_s - self._off)
 
-    def _tell(self, parts: Sequence[Part], result: Sequence[Any] | Exception) -> None:
+    def _tell(
+        self,
+        parts: Sequence[Part],
+        result: Sequence[Any] | Exception,
+        begin_s: float | None = None,
+    ) -> None:
         assert self._loop is not None
         # The loop is gone when the server is: nobody waits for the answer then.
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_deliver, parts, result)
+            self._loop.call_soon_threadsafe(self._deliver, parts, result, begin_s)
 
+    def _deliver(
+        self,
+        parts: Sequence[Part],
+        result: Sequence[Any] | Exception,
+        begin_s: float | None,
+    ) -> None:
+        """On the event loop: hand out the rows, or the reason why there are none."""
+        begin = 0
+        for part in parts:
+            end = begin + len(part.texts)
+            if isinstance(result, Exception):
+                part.job.fail(result)
+            else:
+                part.job.fill(part, result[begin:end])
+            begin = end
+        if begin_s is not None:
+            after_answers(self._count, parts, begin_s)
 
-def _deliver(parts: Sequence[Part], result: Sequence[Any] | Exception) -> None:
-    """On the event loop: hand out the rows, or the reason why there are none."""
-    begin = 0
-    for part in parts:
-        end = begin + len(part.texts)
-        if isinstance(result, Exception):
-            part.job.fail(result)
-        else:
-            part.job.fill(part, result[begin:end])
-        begin = end
+    def _count(self, parts: Sequence[Part], begin_s: float) -> None:
+        jobs = {part.job for part in parts}
+        self._observe(len(jobs), [begin_s - job.queued_s for job in jobs if not job.begun])
+        for job in jobs:
+            job.begun = True

@@ -3,9 +3,17 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+# uvloop writes what was sent at the end of its turn: what runs in the same turn delays the answer.
+AFTER_ANSWERS_S = 0.02
+
+
+def after_answers(act: Callable[..., object], *arguments: Any) -> None:
+    """Call `act` a little later: no client waits for it. On the event loop."""
+    asyncio.get_running_loop().call_later(AFTER_ANSWERS_S, act, *arguments)
 
 
 class Later(Generic[T]):

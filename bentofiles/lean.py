@@ -1,4 +1,4 @@
-"""`/predict` answered in the middleware: nothing of the framework that the model does not need.
+"""`/predict` answered in front of the framework: nothing of it that the model does not need.
 
 BentoML's routes for probes and documentation stay as they are. `/metrics` is our own, because the
 requests no longer pass where BentoML counts them.
@@ -23,11 +23,11 @@ from bentofiles.contract import (
     no_answer,
     send_answer,
 )
-from bentofiles.lanes import Lanes, Refused
-from bentofiles.later import Later
+from bentofiles.lanes import Lanes, Refused, Wide
+from bentofiles.later import Later, after_answers
 from bentofiles.lean_metrics import Metrics
-from bentofiles.packing import measure
-from bentofiles.predictor import Predictor, resolve_lanes
+from bentofiles.packing import compare, measure
+from bentofiles.predictor import Predictor, resolve_lanes, resolve_wide
 from bentofiles.settings import VariantFile
 
 # Whether the client is still there is only asked about requests that take this long.
@@ -62,6 +62,7 @@ def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
         predictor.probabilities,
         resolve_lanes(variant.settings),
         measure(predictor.probabilities, perf_counter),
+        wide=open_wide(predictor, resolve_wide(variant.settings)),
         most_text_tokens=variant.model.max_tokens,
         deadline_s=variant.settings.deadline_s or contract.DEADLINE_S,
         most_tokens=variant.settings.max_batch_tokens,
@@ -72,6 +73,15 @@ def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+
+
+def open_wide(predictor: Predictor, lanes: int) -> Wide | None:
+    """How to run a request on the CPUs of several lanes; None where there is nothing to gain."""
+    wide = predictor.widened(lanes) if lanes > 1 else None
+    if wide is None:
+        return None
+    narrow_costs, wide_costs = compare(predictor.probabilities, wide.probabilities, perf_counter)
+    return Wide(wide.probabilities, lanes, wide_costs, narrow_costs)
 
 
 class Lean(Contract):
@@ -102,10 +112,8 @@ class Lean(Contract):
         send: Send,
     ) -> int:
         """Run the model on the texts; returns the status."""
-        lanes, metrics = self.desk.lanes, self.desk.metrics
-        if lanes is None or metrics is None:
+        if (lanes := self.desk.lanes) is None:
             raise Refusal(503, "the model is not loaded yet")
-        begin_s = perf_counter()
         try:
             rows = await self._watch.result(lanes.submit(texts), receive)
         except Refused as refused:
@@ -113,13 +121,12 @@ class Lean(Contract):
         if rows is None:
             return 499  # nobody to answer; nginx's code for it, seen in the metrics only
         await send_answer(send, 200, self.desk.encode(rows))
-        metrics.latency.observe(perf_counter() - begin_s)
         return 200
 
-    def count(self, status: int) -> None:
+    def count(self, status: int, took_s: float) -> None:
         """Every answer of `/predict`, refusals included."""
         if self.desk.metrics is not None:
-            self.desk.metrics.answered(status)
+            after_answers(self.desk.metrics.answered, status, took_s)
 
 
 class Watch:

@@ -25,10 +25,12 @@ class Metrics:
             "optbuild_batch_requests", "Requests that ran together", buckets=REQUESTS_IN_A_BATCH
         )
 
-    def answered(self, status: int) -> None:
-        """Count an answer."""
+    def answered(self, status: int, took_s: float) -> None:
+        """Count an answer, and its latency if it is a good one."""
         counter = self._requests.get(status) or self._any.labels(str(status))
         counter.inc()
+        if status == 200:
+            self.latency.observe(took_s)
 
     def ran(self, requests: int, queued_s: Sequence[float]) -> None:
         """Count a pass of so many requests, and the waits of those that it was the first of."""

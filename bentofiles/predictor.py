@@ -1,5 +1,6 @@
 """What the service asks of a runtime."""
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bentofiles.cgroup import allowed_cpus
+from bentofiles.isa import cpu_flags, warning
 from bentofiles.settings import Settings, VariantFile
+
+MOST_WIDE = 4  # threads
 
 
 class Predictor(Protocol):
@@ -16,6 +20,10 @@ class Predictor(Protocol):
 
     def probabilities(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Class probabilities, shape (len(texts), labels), rows in the order of the texts."""
+        ...
+
+    def widened(self, times: int) -> "Predictor | None":
+        """The same model on so many times the threads; None if the runtime cannot have both."""
         ...
 
 
@@ -26,12 +34,17 @@ def load_predictor(variant: VariantFile) -> Predictor:
         # Read once, by the first import of the library: hence before the imports below.
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
             os.environ[name] = str(threads)
+        if threads == 1:
+            # Its pool of one thread would be the only one to tokenize batches, for all lanes.
+            os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # ONNX Runtime would write a database to the home folder and report usage from a thread.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # Imported here, because a Bento holds the libraries of its own runtime only.
     if variant.settings.runtime == "onnx":
         from bentofiles.onnx_predictor import OnnxPredictor
 
+        if said := warning(variant.isa, cpu_flags()):
+            logging.getLogger("bentoml.isa").warning(said)
         return OnnxPredictor(variant, threads)
     from bentofiles.torch_predictor import TorchPredictor
 
@@ -69,6 +82,20 @@ def resolve_lanes(
         threads = resolve_threads(settings, available, environment) or 1
         return max(1, (available or cpus()) // (settings.workers * threads))
     return int(settings.lanes or 1)
+
+
+def resolve_wide(
+    settings: Settings,
+    available: int | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> int:
+    """How many idle lanes' CPUs a pass may take; arguments as above.
+
+    Beyond a few threads a text gains little more, and so many idle lanes are rare.
+    """
+    lanes = resolve_lanes(settings, available, environment)
+    threads = resolve_threads(settings, available, environment) or 1
+    return min(lanes, max(1, MOST_WIDE // threads)) if settings.lanes == "auto" else 1
 
 
 def cpus() -> int:

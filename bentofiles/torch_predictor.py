@@ -26,6 +26,9 @@ class TorchPredictor:
             batch_size=variant.settings.max_batch_size or 1,
         )
 
+    def widened(self, times: int) -> None:
+        """PyTorch has one number of threads for the whole process."""
+
     def probabilities(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Class probabilities, shape (len(texts), labels)."""
         rows = [{item["label"]: item["score"] for item in row} for row in self.pipeline(texts)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bentofiles.predictor import cpus, resolve_lanes, resolve_threads
+from bentofiles.predictor import cpus, resolve_lanes, resolve_threads, resolve_wide
 from bentofiles.settings import Settings
 from deploy.threads import environment
 from variants._layer import Variant
@@ -17,11 +17,13 @@ class Budget:
     """Workers, lanes in each, and intra-op threads of each lane.
 
     `intra_op` is None where the variant leaves it to the library, which takes every core it sees.
+    `alone` are those of a pass that finds enough lanes idle.
     """
 
     workers: int
     lanes: int
     intra_op: int | None
+    alone: int | None
     spinning: bool  # a thread without work keeps its core for a while
     cpus: float
     limit: str  # whose those CPUs are
@@ -37,6 +39,8 @@ class Budget:
         intra_op = f"{self.intra_op} intra-op"
         if self.intra_op is None:
             intra_op = f"{self.cores} intra-op, the library's own choice"
+        elif self.alone != self.intra_op:
+            intra_op += f" ({self.alone} for a request that finds the others idle)"
         spinning = "spinning" if self.spinning else "not spinning"
         lines = [
             f"  threads   {_count(self.workers, 'worker')} x {_count(self.lanes, 'lane')} x "
@@ -63,10 +67,12 @@ def budget(variant: Variant, surroundings: Mapping[str, str] = os.environ) -> Bu
         available, limit = max(1, int(variant.cpu_limit)), "its limit"
         surroundings = environment(variant)
     intra_op = resolve_threads(settings, available, surroundings)
+    wide = resolve_wide(settings, available, surroundings) if settings.runtime == "onnx" else 1
     return Budget(
         workers=settings.workers,
         lanes=resolve_lanes(settings, available, surroundings),
         intra_op=intra_op,
+        alone=intra_op and intra_op * wide,
         spinning=intra_op is None and settings.runtime == "onnx",
         cpus=variant.cpu_limit or here,
         limit=limit,

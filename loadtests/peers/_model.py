@@ -22,8 +22,10 @@ class Model:
     """A loaded classifier; its methods may be called from several threads at a time."""
 
     def __init__(self, threads: int) -> None:
-        # Read by the tokenizer when it first takes several texts.
+        # Read by the tokenizer when it first takes several texts. A pool of one thread would only
+        # stand in the way of several threads that tokenize.
         os.environ["RAYON_NUM_THREADS"] = str(threads)
+        os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
         facts = json.loads((sources() / "variant.json").read_text(encoding="utf-8"))["model"]
         self.labels: list[str] = facts["labels"]
         self.tokenizer = Tokenizer.from_file(str(sources() / "model" / "tokenizer.json"))
@@ -42,7 +44,7 @@ class Model:
 
     def best(self, texts: Sequence[str]) -> tuple[list[int], list[float]]:
         """Index and probability of each text's most probable label; one padded batch."""
-        encodings = self.tokenizer.encode_batch(list(texts))
+        encodings = self.tokenizer.encode_batch_fast(list(texts))
         columns = {
             "input_ids": [encoding.ids for encoding in encodings],
             "attention_mask": [encoding.attention_mask for encoding in encodings],

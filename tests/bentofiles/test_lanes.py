@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bentofiles.lanes import Lanes, Refused
+from bentofiles.lanes import Lanes, Refused, Wide
 from bentofiles.packing import Costs, size_of
 
 COSTS = Costs(call_s=0.01, token_s=1e-6)
@@ -77,6 +77,56 @@ def test_an_idle_lane_starts_at_once_and_a_backlog_runs_together() -> None:
             await asyncio.gather(first, *rest)
             assert model.batches[0] == ["first"]
             assert sorted(model.batches[1]) == [f"text {n}" for n in range(5)]
+
+        play(story)
+
+
+@pytest.mark.parametrize(
+    ("saved", "texts", "wide"),
+    [
+        (0.5, ["alone"], True),
+        (0.5, ["a" * 40, "b" * 40], True),  # in one pass
+        (0.05, ["alone"], False),  # not worth it
+    ],
+)
+def test_a_request_that_finds_the_lanes_idle_has_all_their_cpus(
+    saved: float, texts: list[str], wide: bool
+) -> None:
+    narrowly, widely = Model(), Model()
+    narrow = Costs(call_s=0.01, token_s=1e-6)
+    faster = Costs(call_s=0.01 * (1 - saved), token_s=1e-6 * (1 - saved))
+    with opened(narrowly, count=2, wide=Wide(widely, 2, faster, narrow)) as lanes:
+
+        async def story() -> None:
+            widely.gate.clear()
+            narrowly.gate.clear()
+            first = lanes.submit(texts)
+            await until(lambda: widely.batches or narrowly.batches)
+            assert (widely.batches, narrowly.batches) == (([texts], []) if wide else ([], [texts]))
+            second = lanes.submit(["the other lane is busy"])
+            await until(lambda: len(widely.batches + narrowly.batches) == 2)
+            widely.gate.set()
+            narrowly.gate.set()
+            await asyncio.gather(first, second)
+            assert narrowly.batches[-1] == ["the other lane is busy"]
+
+        play(story)
+
+
+def test_what_others_wait_behind_takes_one_lane() -> None:
+    narrowly, widely = Model(), Model()
+    fast, slow = Costs(1e-4, 1e-7), Costs(0.01, 1e-6)
+    with opened(narrowly, count=1, wide=Wide(widely, 1, fast, slow), most_tokens=None) as lanes:
+
+        async def story() -> None:
+            widely.gate.clear()
+            jobs = [lanes.submit(["0"])]
+            await until(lambda: widely.batches)
+            jobs += [lanes.submit([f"{n}"]) for n in (1, 2)]
+            widely.gate.set()
+            await asyncio.gather(*jobs)
+            assert narrowly.batches == [["1"]]
+            assert widely.batches == [["0"], ["2"]]
 
         play(story)
 

@@ -1,11 +1,12 @@
 import itertools
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from bentofiles.packing import Costs, Size, measure, pack, size_of, split
+from bentofiles.packing import HAND_OVER_S, Costs, Size, compare, measure, pack, size_of, split
 from builder.paths import BUNDLED_MODEL
 
 CHEAP_CALLS = Costs(call_s=0.0001, token_s=0.0001)
@@ -108,5 +109,23 @@ def test_measured_costs_are_those_of_the_model() -> None:
         clock[0] += true.of(len(texts), size_of(texts, 10**6).tokens)
 
     found = measure(run, lambda: clock[0])
-    assert found.call_s == pytest.approx(true.call_s)
+    assert found.call_s == pytest.approx(true.call_s + HAND_OVER_S)
     assert found.token_s == pytest.approx(true.token_s)
+
+
+def test_two_ways_are_compared_by_the_length_of_a_text() -> None:
+    """One is faster for short texts, the other for long ones."""
+    costs = [Costs(call_s=0.001, token_s=0.0002), Costs(call_s=0.004, token_s=0.0001)]
+    clock = [0.0]
+
+    def way(cost: Costs) -> Callable[[list[str]], None]:
+        def run(texts: list[str]) -> None:
+            clock[0] += cost.of(len(texts), size_of(texts, 10**6).tokens)
+
+        return run
+
+    found = compare(way(costs[0]), way(costs[1]), lambda: clock[0])
+    for measured, true in zip(found, costs, strict=True):
+        for tokens in (10, 100, 500):
+            expected_s = true.of(1, tokens) + HAND_OVER_S
+            assert measured.of(1, tokens) == pytest.approx(expected_s)
