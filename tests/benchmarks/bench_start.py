@@ -57,9 +57,12 @@ for text in ("A film.", "A slow, warm and rather long film about a summer by the
     model.probabilities([text])
 done("warm up")
 if variant.settings.lean:
+    from bentofiles.lean import open_wide
     from bentofiles.packing import measure
     measure(model.probabilities, time.perf_counter)
     done("measure costs")
+    open_wide(model, predictor.resolve_wide(variant.settings))
+    done("load it for idle lanes, and compare")
 print(json.dumps(stages))
 """
 
