@@ -92,5 +92,17 @@ def test_further_gates_come_from_the_certificate_and_do_not_replace_the_own_ones
     assert [asdict(gate) for gate in check_run(certified, run())] == [*own, cpu]
 
 
+@pytest.mark.parametrize(
+    ("late_s", "strict", "screening"),
+    [(0.001, True, True), (0.004, False, True), (0.006, False, False)],
+)
+def test_a_screening_may_be_as_late_as_an_ordinary_user(
+    late_s: float, strict: bool, screening: bool
+) -> None:
+    facts = {"planned": 1000, "timeout_s": 10.0, "real_time": True}
+    assert check_run(facts, run(late_s=late_s))[0].passed == strict
+    assert check_run(facts, run(late_s=late_s), screening=True)[0].passed == screening
+
+
 def test_a_slow_server_does_not_fail_a_gate() -> None:
     assert passed(run(latency_s=9.5)) == (True, True)
