@@ -49,7 +49,7 @@ def test_an_aa_runs_both_arms_and_tells_their_noise(
     monkeypatch.setenv("OPTBUILD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(aa, "build_all", built)
     monkeypatch.setattr(experiment, "WARM_UP_S", 0.05)
-    monkeypatch.setattr(experiment, "check_run", lambda facts, records: ())
+    monkeypatch.setattr(experiment, "check_run", lambda facts, records, screening: ())
     monkeypatch.setattr(places, "serve_locally", lambda build, log: FakeTarget())
     options = Options(
         spec="onnx",
