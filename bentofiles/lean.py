@@ -26,7 +26,7 @@ from bentofiles.contract import (
 from bentofiles.lanes import Lanes, Refused, Wide
 from bentofiles.later import Later, after_answers
 from bentofiles.lean_metrics import Metrics
-from bentofiles.packing import compare, measure
+from bentofiles.packing import Costs, measure
 from bentofiles.predictor import Predictor, resolve_lanes, resolve_wide
 from bentofiles.settings import VariantFile
 
@@ -58,11 +58,12 @@ class Desk:
 def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
     """Measure the model, start the lanes, and keep the garbage collector out of the tail."""
     metrics = Metrics()
+    costs, wide = measure_ways(predictor, resolve_wide(variant.settings))
     lanes = Lanes(
         predictor.probabilities,
         resolve_lanes(variant.settings),
-        measure(predictor.probabilities, perf_counter),
-        wide=open_wide(predictor, resolve_wide(variant.settings)),
+        costs,
+        wide=wide,
         most_text_tokens=variant.model.max_tokens,
         deadline_s=variant.settings.deadline_s or contract.DEADLINE_S,
         most_tokens=variant.settings.max_batch_tokens,
@@ -75,13 +76,14 @@ def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def open_wide(predictor: Predictor, lanes: int) -> Wide | None:
-    """How to run a request on the CPUs of several lanes; None where there is nothing to gain."""
-    wide = predictor.widened(lanes) if lanes > 1 else None
-    if wide is None:
-        return None
-    narrow_costs, wide_costs = compare(predictor.probabilities, wide.probabilities, perf_counter)
-    return Wide(wide.probabilities, lanes, wide_costs, narrow_costs)
+def measure_ways(predictor: Predictor, lanes: int) -> tuple[Costs, Wide | None]:
+    """The model's costs, and how to run it on the CPUs of several lanes, where that can be."""
+    widened = predictor.widened(lanes) if lanes > 1 else None
+    if widened is None:
+        return measure(predictor.probabilities, perf_counter).together, None
+    found = measure(predictor.probabilities, perf_counter, widened.probabilities)
+    assert found.wide is not None
+    return found.together, Wide(widened.probabilities, lanes, found.wide, found.alone)
 
 
 class Lean(Contract):

@@ -111,31 +111,37 @@ def pack(waiting: Sequence[Size], costs: Costs, most_tokens: int, most_texts: in
     return chosen
 
 
-def measure(run: Run, clock: Callable[[], float]) -> Costs:
-    """Fit the costs to this model on this machine with a few passes, about 20 of a short text.
+@dataclass(frozen=True)
+class Measured:
+    """Costs of this model on this machine."""
+
+    together: Costs  # of texts that may share a pass
+    alone: Costs  # of one text at a time
+    wide: Costs | None  # likewise, the other way
+
+
+def measure(run: Run, clock: Callable[[], float], wide: Run | None = None) -> Measured:
+    """Fit the costs with a few passes, about 20 of a short text; `wide` is another way to run it.
 
     Two lengths of a single text give a line: its slope is the cost of a token, its value at zero
     tokens the fixed cost. A batch of the short text then says what a call really saves, because
     on a CPU the weights are read once for a batch, and that is part of the fixed cost.
     """
     together = 4
-    alone_s, batch_s, long_s = _fastest(
-        [(run, [SHORT]), (run, [SHORT] * together), (run, [LONG])], clock
-    )
+    passes = [(run, [SHORT]), (run, [LONG]), (run, [SHORT] * together)]
+    if wide:
+        passes += [(wide, [SHORT]), (wide, [LONG])]
+    short_s, long_s, batch_s, *wide_s = _fastest(passes, clock)
     # together + call, against together * (token + call): what is saved is call * (together - 1).
-    call_s = min(alone_s, max(0.0, (together * alone_s - batch_s) / (together - 1)))
-    token_s = max(1e-9, (alone_s - call_s) / _tokens(SHORT.encode()))
+    call_s = min(short_s, max(0.0, (together * short_s - batch_s) / (together - 1)))
+    short, long = _tokens(SHORT.encode()), _tokens(LONG.encode())
     # Attention grows with the square of the length: take the dearer of the two slopes.
-    token_s = max(token_s, (long_s - call_s) / _tokens(LONG.encode()))
-    return Costs(call_s + HAND_OVER_S, token_s)
-
-
-def compare(run: Run, wide: Run, clock: Callable[[], float]) -> tuple[Costs, Costs]:
-    """Costs of one text at a time, by two ways to run the model; measured in turn."""
-    short_s, wide_short_s, long_s, wide_long_s = _fastest(
-        [(way, [text]) for text in (SHORT, LONG) for way in (run, wide)], clock
+    token_s = max(1e-9, (short_s - call_s) / short, (long_s - call_s) / long)
+    return Measured(
+        together=Costs(call_s + HAND_OVER_S, token_s),
+        alone=_line(short_s, long_s),
+        wide=_line(*wide_s) if wide else None,
     )
-    return _line(short_s, long_s), _line(wide_short_s, wide_long_s)
 
 
 def _line(short_s: float, long_s: float) -> Costs:

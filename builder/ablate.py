@@ -164,7 +164,7 @@ def describe(plan: Plan) -> list[str]:
         ),
         *(
             ["screening: fewer than 8 blocks show a direction, but cannot prove a step"]
-            if choices.blocks < 8
+            if choices.screening
             else []
         ),
     ]

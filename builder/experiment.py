@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from analysis.compare import SCREENING_BELOW
 from analysis.gates import Gate, check_run
 from analysis.runs import load_runs, read_facts
 from analysis.sequential import WidthRule
@@ -191,8 +190,7 @@ class Experiment:
             texts=self.texts_file,
         )
         measured = measure(load, target, folder)
-        few = choices.blocks < SCREENING_BELOW
-        gates = check_run(measured.facts, measured.records, screening=few)
+        gates = check_run(measured.facts, measured.records, screening=choices.screening)
         attempt = self.store.attempts(block, scenario) + 1
         content = self._describe(step, measured, gates)
         content |= {"id": name, "block": block, "order": order, "attempt": attempt}

@@ -9,7 +9,7 @@ from typing import Any
 
 from builder import artifacts, digests
 from builder.artifacts import Artifact, Facts
-from builder.isa import RECORDED_FLAGS, Int8Target, cpu_flags
+from builder.isa import Int8Target, recorded_flags
 from builder.machine import library_versions
 from builder.prepare import Prepared
 from variants._errors import OptbuildError
@@ -58,7 +58,7 @@ def mapped(graph: Artifact) -> Artifact:
     recipe = {
         "graph": graph.content_digest,
         "libraries": library_versions(("onnxruntime",)),
-        "cpu": sorted(cpu_flags().intersection(RECORDED_FLAGS)),
+        "cpu": recorded_flags(),
         "code": digests.of_file(Path(__file__)),
     }
     return artifacts.make("mapped", recipe, lambda folder: _pack(graph, folder))

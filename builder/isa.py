@@ -30,6 +30,12 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
+def recorded_flags() -> list[str]:
+    """Those of RECORDED_FLAGS that this CPU has."""
+    flags = cpu_flags()
+    return [flag for flag in RECORDED_FLAGS if flag in flags]
+
+
 def int8_target(flags: frozenset[str], machine: str = platform.machine()) -> Int8Target:
     """The best int8 target for a CPU with these flags."""
     if machine in ("aarch64", "arm64"):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from builder.isa import RECORDED_FLAGS, cpu_flags
+from builder.isa import recorded_flags
 
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -42,11 +42,10 @@ def library_versions(libraries: Iterable[str]) -> dict[str, str]:
 
 def machine_facts() -> dict[str, object]:
     """CPU, memory, kernel and library versions, as `run.json` records them."""
-    flags = cpu_flags()
     return {
         "host": host(),
         "cpu_model": _cpu_model(),
-        "isa": [flag for flag in RECORDED_FLAGS if flag in flags],
+        "isa": recorded_flags(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": platform.release(),

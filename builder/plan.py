@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.compare import SCREENING_BELOW
 from builder import digests
 from builder.files import write_json
 from builder.foresight import Foresight, detectable, family_of
@@ -63,6 +64,11 @@ class Choices:
         if self.design == "cumulative":
             return self.specs
         return self.specs[: 1 + max(len(layers_of(spec)) for spec in self.specs)]
+
+    @property
+    def screening(self) -> bool:
+        """Whether there are too few blocks for a verdict."""
+        return self.blocks < SCREENING_BELOW
 
     def runs(self) -> int:
         """Number of runs, if none has to be repeated."""

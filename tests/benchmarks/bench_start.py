@@ -57,12 +57,9 @@ for text in ("A film.", "A slow, warm and rather long film about a summer by the
     model.probabilities([text])
 done("warm up")
 if variant.settings.lean:
-    from bentofiles.lean import open_wide
-    from bentofiles.packing import measure
-    measure(model.probabilities, time.perf_counter)
-    done("measure costs")
-    open_wide(model, predictor.resolve_wide(variant.settings))
-    done("load it for idle lanes, and compare")
+    from bentofiles.lean import measure_ways
+    measure_ways(model, predictor.resolve_wide(variant.settings))
+    done("load it for idle lanes, and measure costs")
 print(json.dumps(stages))
 """
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from bentofiles.packing import HAND_OVER_S, Costs, Size, compare, measure, pack, size_of, split
+from bentofiles.packing import HAND_OVER_S, Costs, Size, measure, pack, size_of, split
 from builder.paths import BUNDLED_MODEL
 
 CHEAP_CALLS = Costs(call_s=0.0001, token_s=0.0001)
@@ -108,7 +108,7 @@ def test_measured_costs_are_those_of_the_model() -> None:
     def run(texts: list[str]) -> None:
         clock[0] += true.of(len(texts), size_of(texts, 10**6).tokens)
 
-    found = measure(run, lambda: clock[0])
+    found = measure(run, lambda: clock[0]).together
     assert found.call_s == pytest.approx(true.call_s + HAND_OVER_S)
     assert found.token_s == pytest.approx(true.token_s)
 
@@ -124,8 +124,9 @@ def test_two_ways_are_compared_by_the_length_of_a_text() -> None:
 
         return run
 
-    found = compare(way(costs[0]), way(costs[1]), lambda: clock[0])
-    for measured, true in zip(found, costs, strict=True):
+    found = measure(way(costs[0]), lambda: clock[0], way(costs[1]))
+    assert found.wide is not None
+    for measured, true in zip((found.alone, found.wide), costs, strict=True):
         for tokens in (10, 100, 500):
             expected_s = true.of(1, tokens) + HAND_OVER_S
             assert measured.of(1, tokens) == pytest.approx(expected_s)
