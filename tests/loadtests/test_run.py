@@ -146,7 +146,13 @@ def test_interrupting_does_not_wait_for_what_hangs(
 ) -> None:
     monkeypatch.setattr(_run, "INTERRUPTED_DRAIN_S", 0.3)
     run, reports, schedule = make(server, "hang", rate=40, duration_s=0.5, timeout_s=30)
-    gevent.spawn_later(1, run.interrupt)  # all are sent by then
+
+    def interrupt_once_all_arrived() -> None:
+        while len(server.asked) < len(schedule):
+            gevent.sleep(0.01)
+        run.interrupt()
+
+    gevent.spawn(interrupt_once_all_arrived)
     begin = time.perf_counter()
     run.play()
     assert time.perf_counter() - begin < 15
