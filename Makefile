@@ -14,6 +14,10 @@ BIN := .venv/bin
 USUAL := not docker and not thorough
 PURE := tests/analysis tests/variants
 
+# Each server, build and load generator is a process of its own: where container images forbid
+# compiled modules to be kept, each would compile all of torch and transformers again, for 12 s.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test lint types pytest pytest-rest bench peers clean
 .DELETE_ON_ERROR:
 
