@@ -12,7 +12,9 @@ OUT ?= runs/demo
 PEERS_OUT ?= runs/peers
 BIN := .venv/bin
 USUAL := not docker and not thorough
-PURE := tests/analysis tests/variants
+# Tests that wait for no server and mind no clock.
+CALM := tests/analysis tests/variants tests/deploy/k3s tests/builder/test_cli.py \
+	tests/builder/test_prepare.py
 
 # Each server, build and load generator is a process of its own: where container images forbid
 # compiled modules to be kept, each would compile all of torch and transformers again, for 12 s.
@@ -33,13 +35,13 @@ lint: .venv/installed-test
 types: .venv/installed-test
 	$(BIN)/mypy
 
-# Most tests wait for servers and builds; those of the analysis compute meanwhile.
+# Most tests wait for servers and builds; the calm ones compute meanwhile.
 pytest: .venv/installed-test
 	@mkdir -p build; \
-	nice -n 19 $(BIN)/python -m pytest -m '$(USUAL)' -rs $(PURE) >build/pure-tests 2>&1 & \
-	pure=$$!; trap "kill $$pure 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
-	$(BIN)/python -m pytest -m '$(USUAL)' -rs $(PURE:%=--ignore=%); failed=$$?; \
-	wait $$pure || failed=1; cat build/pure-tests; exit $$failed
+	nice -n 19 $(BIN)/python -m pytest -m '$(USUAL)' -rs $(CALM) >build/calm-tests 2>&1 & \
+	calm=$$!; trap "kill $$calm 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/python -m pytest -m '$(USUAL)' -rs $(CALM:%=--ignore=%); failed=$$?; \
+	wait $$calm || failed=1; cat build/calm-tests; exit $$failed
 
 pytest-rest: .venv/installed-test
 	$(BIN)/python -m pytest -m 'docker or thorough' -rs
