@@ -6,8 +6,9 @@ are evenly loaded by construction: whichever is free takes the oldest request, a
 worth running with it. Nothing waits for a batch to fill.
 
 The deadline is for waiting. What would have to wait and could not be answered within it is refused
-at once, and so is what still waits when it is over. What finds a free lane is run even if one pass
-takes longer than the deadline: a slow model serves one request a lane, and no more.
+at once, and so is what still waits when it is over. For the same reason a pass of several is short
+beside it, and where time is short the oldest run first. What finds a free lane is run even if one
+pass takes longer than the deadline: a slow model serves one request a lane, and no more.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -25,6 +27,9 @@ from bentofiles.packing import Costs, Size, pack, size_of, split
 
 WIDE_GAIN = 0.9  # a wide pass takes at most so much of a narrow one's time, or is not worth it
 MOST_LOOKED_AT = 64  # waiting parts that one choice considers
+# A pass of several requests takes at most such a share of the deadline: each of them waits for all
+# of it, younger ones among them that nobody could foresee when the oldest was let in.
+LONGEST_PASS = 0.25
 SMOOTHING = 0.05  # weight of a new pass in how far the costs are off
 
 
@@ -84,6 +89,7 @@ class Lanes:
         self._costs = costs
         self._most_text_tokens = most_text_tokens
         self._deadline_s = deadline_s
+        self._longest_pass_s = 0.0 if most_tokens is None else LONGEST_PASS * deadline_s
         self._most_tokens = most_tokens
         self._most_texts = most_texts
         self._wide = wide
@@ -119,8 +125,8 @@ class Lanes:
         parts = self._parts(job, texts)
         with self._lock:
             job.at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
-            if not job.at_rest and (done_s := self._done_in_s(parts, now_s)) > self._deadline_s:
-                raise self._refusal(done_s)
+            if not job.at_rest:
+                self._require_time(parts, now_s)
             self._loop = loop
             self._line.join(job, parts)
         for _ in parts:
@@ -154,6 +160,14 @@ class Lanes:
             these = [texts[place] for place in places]
             parts.append(Part(job, places, these, size, self._costs.of(*size)))
         return parts
+
+    def _require_time(self, parts: Sequence[Part], now_s: float) -> None:
+        """Raise Refused if a request of these parts could not be answered in time."""
+        done_s = self._done_in_s(parts, now_s)
+        if self._line.parts:  # those who come later may run with one of them, and before it
+            done_s += self._longest_pass_s
+        if done_s > self._deadline_s:
+            raise self._refusal(done_s)
 
     def _done_in_s(self, parts: Sequence[Part], now_s: float) -> float:
         """Seconds until a request of these parts would be answered.
@@ -239,17 +253,38 @@ class Lanes:
         return late
 
     def _take(self) -> list[Part]:
-        looked_at = self._line.parts[:MOST_LOOKED_AT]
+        now_s = perf_counter()
+        looked_at = self._choice(now_s)
         chosen = [0]
         if self._most_tokens is not None and len(looked_at) > 1:
             # What other lanes could do at the same time is better not run one after the other.
             fair = -(-len(self._line.parts) // self._ends_s.count(None))
             sizes = [part.size for part in looked_at]
             chosen = pack(sizes, self._costs, self._most_tokens, self._most_texts)[:fair]
+            chosen = chosen[: self._in_time([looked_at[index] for index in chosen], now_s)]
         parts = [looked_at[index] for index in sorted(chosen)]
         for part in parts:
             self._line.remove(part)
         return parts
+
+    def _choice(self, now_s: float) -> list[Part]:
+        """The head, and those that may run with it: where it is short of time, its likes only.
+
+        Younger ones would go before others that have no time left, unlike the head in length.
+        """
+        looked_at = self._line.parts[:MOST_LOOKED_AT]
+        short_s = now_s + 2 * self._longest_pass_s
+        if looked_at[0].job.at_rest or looked_at[0].job.deadline_s > short_s:
+            return looked_at
+        return [part for part in looked_at if part.job.deadline_s <= short_s]
+
+    def _in_time(self, parts: Sequence[Part], now_s: float) -> int:
+        """How many of them, the head first, one pass can hold that is not too long for it."""
+        left_s, head = self._longest_pass_s, parts[0].job
+        if not head.at_rest:
+            left_s = min(left_s, head.deadline_s - now_s)
+        ends_s = accumulate(part.cost_s * self._off for part in parts)
+        return max(1, sum(end_s <= left_s for end_s in ends_s))
 
     def _learn(self, expected_s: float, took_s: float) -> None:
         self._off += SMOOTHING * (took_s / expected_s - self._off)

@@ -1,9 +1,11 @@
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bentofiles.lanes import Lanes, Refused, Wide
@@ -388,3 +390,47 @@ def test_a_model_that_fails_fails_its_own_requests_only() -> None:
             assert await lanes.submit(["good"]) == [4]
 
         play(story)
+
+
+def test_a_flood_gets_its_answers_in_time_or_a_refusal_at_once() -> None:
+    """Of texts of all lengths, sent four times as fast as the model runs, none is answered late."""
+    deadline_s, sent = 0.4, 800
+    costs = Costs(call_s=0.0005, token_s=1e-4)
+
+    def run(texts: list[str]) -> list[int]:
+        time.sleep(costs.of(*size_of(texts, 256)))
+        return [len(text) for text in texts]
+
+    waited_s: list[float] = []
+    refused = 0
+
+    async def ask(lanes: Lanes, number: int) -> None:
+        nonlocal refused
+        texts = ["word " * (1 + number * 7 % 60)]
+        try:
+            answer = lanes.submit(texts)
+        except Refused:
+            refused += 1
+            return
+        begin_s = time.perf_counter()
+        try:
+            await answer
+        except Refused:
+            return
+        waited_s.append(time.perf_counter() - begin_s)
+
+    lanes = Lanes(
+        run, 1, costs, most_text_tokens=256, deadline_s=deadline_s, most_tokens=4096, most_texts=64
+    )
+
+    async def story() -> None:
+        async with asyncio.TaskGroup() as flood:
+            for number in range(sent):
+                flood.create_task(ask(lanes, number))
+                await asyncio.sleep(costs.of(1, 40) / 4)
+
+    play(story)
+    lanes.close()
+    assert sent * 0.1 < len(waited_s) < sent * 0.7
+    assert refused > 0.8 * (sent - len(waited_s)), "nearly all at once"
+    assert np.quantile(waited_s, 0.95) < deadline_s + 0.05
