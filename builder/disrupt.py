@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.compare import SCREENING_BELOW
 from builder import probe
 from builder.alone import alone
 from builder.build import Build
@@ -175,11 +176,12 @@ def _words(plan: Plan) -> list[str]:
     """The plan in words, before it starts."""
     choices = plan.choices
     capacity = f" (the first answers {plan.capacity_rps:.3g}/s)" if plan.capacity_rps else ""
-    few = choices.blocks < 8
+    few = choices.blocks < SCREENING_BELOW
+    screening = f"fewer than {SCREENING_BELOW} blocks show a direction, but prove nothing"
     return [
         f"{len(choices.specs)} variants x {len(choices.experiments)} experiments x "
         f"{choices.blocks} blocks = {plan.runs()} runs of {choices.duration_s:g} s on "
         f"{choices.target}, about {max(1, round(plan.estimated_s() / 60))} min",
         f"offered load: {choices.scenario} {plan.rate_rps:g}/s{capacity}",
-        *(["screening: fewer than 8 blocks show a direction, but prove nothing"] if few else []),
+        *([f"screening: {screening}"] if few else []),
     ]
