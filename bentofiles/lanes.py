@@ -12,6 +12,7 @@ pass takes longer than the deadline: a slow model serves one request a lane, and
 """
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -124,14 +125,16 @@ class Lanes:
         job = Job(len(texts), now_s, now_s + self._deadline_s, loop.create_future())
         parts = self._parts(job, texts)
         with self._lock:
-            job.at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
-            if not job.at_rest:
+            at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
+            if at_rest:
+                job.deadline_s = math.inf
+            else:
                 self._require_time(parts, now_s)
             self._loop = loop
             self._line.join(job, parts)
         for _ in parts:
             self._called.put(None)
-        if not job.at_rest:
+        if not at_rest:
             self._deadlines.add(job, self._deadline_s)
             job.answer.add_done_callback(partial(self._forget, job))
         return job.answer
@@ -181,7 +184,7 @@ class Lanes:
         left_s = before_s * self._off
         busy_s = sorted(0.0 if end_s is None else abs(end_s - now_s) for end_s in self._ends_s)
         for lanes, (level_s, next_s) in enumerate(
-            zip(busy_s, [*busy_s[1:], float("inf")], strict=True), start=1
+            zip(busy_s, [*busy_s[1:], math.inf], strict=True), start=1
         ):
             if left_s <= (next_s - level_s) * lanes:
                 break
@@ -246,7 +249,7 @@ class Lanes:
         now_s, late = perf_counter(), []
         while self._line.parts:
             part = self._line.parts[0]
-            if part.job.at_rest or now_s + part.cost_s * self._off <= part.job.deadline_s:
+            if now_s + part.cost_s * self._off <= part.job.deadline_s:
                 break
             self._line.forget(part.job)
             late.append(part)
@@ -274,15 +277,13 @@ class Lanes:
         """
         looked_at = self._line.parts[:MOST_LOOKED_AT]
         short_s = now_s + 2 * self._longest_pass_s
-        if looked_at[0].job.at_rest or looked_at[0].job.deadline_s > short_s:
+        if looked_at[0].job.deadline_s > short_s:
             return looked_at
         return [part for part in looked_at if part.job.deadline_s <= short_s]
 
     def _in_time(self, parts: Sequence[Part], now_s: float) -> int:
         """How many of them, the head first, one pass can hold that is not too long for it."""
-        left_s, head = self._longest_pass_s, parts[0].job
-        if not head.at_rest:
-            left_s = min(left_s, head.deadline_s - now_s)
+        left_s = min(self._longest_pass_s, parts[0].job.deadline_s - now_s)
         ends_s = accumulate(part.cost_s * self._off for part in parts)
         return max(1, sum(end_s <= left_s for end_s in ends_s))
 

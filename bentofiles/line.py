@@ -14,10 +14,11 @@ _TURN = attrgetter("turn")
 class Job:
     """A request on its way through the queue.
 
-    `waits` are its parts that no lane has taken yet. `at_rest`: a lane was free when it came.
+    `waits` are its parts that no lane has taken yet. `deadline_s` is infinite if a lane was free
+    when it came: what does not wait has no deadline.
     """
 
-    __slots__ = ("answer", "at_rest", "begun", "deadline_s", "missing", "queued_s", "rows", "waits")
+    __slots__ = ("answer", "begun", "deadline_s", "missing", "queued_s", "rows", "waits")
 
     def __init__(
         self, texts: int, queued_s: float, deadline_s: float, answer: "asyncio.Future[Any]"
@@ -28,7 +29,7 @@ class Job:
         self.waits: list[Part] = []
         self.rows: list[Any] = [None] * texts
         self.missing = texts
-        self.at_rest = self.begun = False
+        self.begun = False
 
     def fill(self, part: "Part", rows: Sequence[Any]) -> None:
         """On the event loop: rows of one part; with the last of them the request is answered."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis.compare import SCREENING_BELOW
 from builder import aa_store, probe
 from builder.alone import alone
 from builder.build import Build, Request
@@ -163,7 +164,10 @@ def describe(plan: Plan) -> list[str]:
             else []
         ),
         *(
-            ["screening: fewer than 8 blocks show a direction, but cannot prove a step"]
+            [
+                f"screening: fewer than {SCREENING_BELOW} blocks show a direction, but "
+                "cannot prove a step"
+            ]
             if choices.screening
             else []
         ),

@@ -177,11 +177,11 @@ def _words(plan: Plan) -> list[str]:
     choices = plan.choices
     capacity = f" (the first answers {plan.capacity_rps:.3g}/s)" if plan.capacity_rps else ""
     few = choices.blocks < SCREENING_BELOW
-    screening = f"fewer than {SCREENING_BELOW} blocks show a direction, but prove nothing"
+    note = f"screening: fewer than {SCREENING_BELOW} blocks show a direction, but prove nothing"
     return [
         f"{len(choices.specs)} variants x {len(choices.experiments)} experiments x "
         f"{choices.blocks} blocks = {plan.runs()} runs of {choices.duration_s:g} s on "
         f"{choices.target}, about {max(1, round(plan.estimated_s() / 60))} min",
         f"offered load: {choices.scenario} {plan.rate_rps:g}/s{capacity}",
-        *([f"screening: {screening}"] if few else []),
+        *([note] if few else []),
     ]

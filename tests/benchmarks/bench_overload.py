@@ -18,7 +18,6 @@ import math
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -127,13 +126,15 @@ def main() -> None:
     cpus = sorted(os.sched_getaffinity(0))
     apart = len(cpus) > 1 and not options.shared
     carried_rps: list[float] = []
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        log = Path(scratch) / "client.log"
-        if apart:
-            os.sched_setaffinity(0, cpus[:-1])
-        url = stack.enter_context(serve_locally(build, Path(scratch) / "log")).url
+    if apart:
+        os.sched_setaffinity(0, cpus[:-1])
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        serve_locally(build, Path(scratch) / "log") as at,
+    ):
         if apart:
             os.sched_setaffinity(0, cpus[-1:])
+        url, log = at.url, Path(scratch) / "client.log"
         probe = partial(predict, url, texts.texts[:1])
         rest_s = idle_s(probe)
         for repeat in range(options.repeats):

@@ -32,9 +32,9 @@ class Model:
 
 
 @contextmanager
-def opened(model: Model, count: int = 1, **options: Any) -> Iterator[Lanes]:
+def opened(model: Model, count: int = 1, costs: Costs = COSTS, **options: Any) -> Iterator[Lanes]:
     given = {"deadline_s": 20.0, "most_tokens": 1000} | options
-    lanes = Lanes(model, count, COSTS, most_text_tokens=256, **given)
+    lanes = Lanes(model, count, costs, most_text_tokens=256, **given)
     try:
         yield lanes
     finally:
@@ -397,9 +397,10 @@ def test_a_flood_gets_its_answers_in_time_or_a_refusal_at_once() -> None:
     deadline_s, sent = 0.4, 800
     costs = Costs(call_s=0.0005, token_s=1e-4)
 
-    def run(texts: list[str]) -> list[int]:
-        time.sleep(costs.of(*size_of(texts, 256)))
-        return [len(text) for text in texts]
+    class Timed(Model):
+        def __call__(self, texts: list[str]) -> list[int]:
+            time.sleep(costs.of(*size_of(texts, 256)))
+            return super().__call__(texts)
 
     waited_s: list[float] = []
     refused = 0
@@ -419,18 +420,16 @@ def test_a_flood_gets_its_answers_in_time_or_a_refusal_at_once() -> None:
             return
         waited_s.append(time.perf_counter() - begin_s)
 
-    lanes = Lanes(
-        run, 1, costs, most_text_tokens=256, deadline_s=deadline_s, most_tokens=4096, most_texts=64
-    )
+    options = {"deadline_s": deadline_s, "most_tokens": 4096, "most_texts": 64}
+    with opened(Timed(), costs=costs, **options) as lanes:
 
-    async def story() -> None:
-        async with asyncio.TaskGroup() as flood:
-            for number in range(sent):
-                flood.create_task(ask(lanes, number))
-                await asyncio.sleep(costs.of(1, 40) / 4)
+        async def story() -> None:
+            async with asyncio.TaskGroup() as flood:
+                for number in range(sent):
+                    flood.create_task(ask(lanes, number))
+                    await asyncio.sleep(costs.of(1, 40) / 4)
 
-    play(story)
-    lanes.close()
+        play(story)
     assert sent * 0.1 < len(waited_s) < sent * 0.7
     assert refused > 0.8 * (sent - len(waited_s)), "nearly all at once"
     assert np.quantile(waited_s, 0.95) < deadline_s + 0.05
