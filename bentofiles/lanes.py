@@ -22,7 +22,7 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from bentofiles.later import Later, after_answers
+from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Size, pack, size_of, split
 
@@ -317,7 +317,7 @@ class Lanes:
                 part.job.fill(part, result[begin:end])
             begin = end
         if begin_s is not None:
-            after_answers(self._count, parts, begin_s)
+            self._count(parts, begin_s)
 
     def _count(self, parts: Sequence[Part], begin_s: float) -> None:
         jobs = {part.job for part in parts}

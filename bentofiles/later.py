@@ -1,19 +1,34 @@
-"""Something to do with each of many things unless it is over by then; one timer for all of them."""
+"""What can be done later with each of many things; one timer for all of them."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 # uvloop writes what was sent at the end of its turn: what runs in the same turn delays the answer.
-AFTER_ANSWERS_S = 0.02
+AFTER_ANSWERS_S = 0.1
 
 
-def after_answers(act: Callable[..., object], *arguments: Any) -> None:
-    """Call `act` a little later: no client waits for it. On the event loop."""
-    asyncio.get_running_loop().call_later(AFTER_ANSWERS_S, act, *arguments)
+class Together(Generic[T]):
+    """Hands things to `act`, many at a time: no client waits for it. For one event loop."""
+
+    def __init__(self, act: Callable[[list[T]], None]) -> None:
+        self._act = act
+        self._things: list[T] = []
+
+    def add(self, thing: T) -> None:
+        """Have it dealt with a little later."""
+        if not self._things:
+            asyncio.get_running_loop().call_later(AFTER_ANSWERS_S, self.flush)
+        self._things.append(thing)
+
+    def flush(self) -> None:
+        """Deal with what there is now."""
+        if self._things:
+            things, self._things = self._things, []
+            self._act(things)
 
 
 class Later(Generic[T]):

@@ -430,6 +430,6 @@ def test_a_flood_gets_its_answers_in_time_or_a_refusal_at_once() -> None:
                     await asyncio.sleep(costs.of(1, 40) / 4)
 
         play(story)
-    assert sent * 0.1 < len(waited_s) < sent * 0.7
+    assert sent * 0.1 < len(waited_s) < sent * 0.9
     assert refused > 0.8 * (sent - len(waited_s)), "nearly all at once"
     assert np.quantile(waited_s, 0.95) < deadline_s + 0.05

@@ -44,10 +44,17 @@ def post(server: Server, body: bytes, path: str = "/predict") -> tuple[int, byte
     return content
 
 
-def get(server: Server, path: str) -> int:
+def get(server: Server, path: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
     connection.request("GET", path)
-    return connection.getresponse().status
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def counted(server: Server, name: str) -> float:
+    """A counter of `/metrics`, over all its labels."""
+    lines = get(server, "/metrics")[1].splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 64])
@@ -64,7 +71,30 @@ def test_every_text_gets_its_answer_in_order(server: Server, count: int) -> None
 
 
 def test_health_and_metrics_answer(server: Server) -> None:
-    assert [get(server, path) for path in ("/livez", "/readyz", "/metrics")] == [200, 200, 200]
+    assert [get(server, path)[0] for path in ("/livez", "/readyz", "/metrics")] == [200, 200, 200]
+
+
+def test_the_lean_metrics_count_every_request_of_every_worker(server: Server) -> None:
+    if "optbuild_requests_total" not in get(server, "/metrics")[1]:
+        pytest.skip("BentoML's own path")
+    names = [
+        'optbuild_requests_total{status="200"}',
+        'optbuild_requests_total{status="400"}',
+        "optbuild_latency_seconds_count",
+        "optbuild_queue_seconds_count",
+        "optbuild_batch_requests_sum",
+    ]
+    before = [counted(server, name) for name in names]
+    for number in range(9):
+        assert post(server, b'{"texts": ["fine"]}' if number % 3 else b"{}")[0] in (200, 400)
+    time.sleep(1.0)  # the other worker counts a little later
+    assert [counted(server, name) - was for name, was in zip(names, before, strict=True)] == [
+        6,
+        3,
+        6,
+        6,
+        6,
+    ]
 
 
 @pytest.mark.parametrize("body", GARBAGE.values(), ids=GARBAGE.keys())

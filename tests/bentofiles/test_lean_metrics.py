@@ -1,0 +1,19 @@
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+
+from bentofiles.lean_metrics import SECONDS, _observe
+
+
+def test_many_amounts_at_a_time_count_as_one_by_one() -> None:
+    amounts = [0.0, 0.0005, 0.001, 0.0011, 0.01, 0.24, 10.0, 11.0, 4000.0]
+    pages = []
+    for together in (True, False):
+        registry = CollectorRegistry()
+        histogram = Histogram("seconds", "Seconds", buckets=SECONDS, registry=registry)
+        if together:
+            _observe(histogram, SECONDS, amounts)
+        else:
+            for amount in amounts:
+                histogram.observe(amount)
+        page = generate_latest(registry).decode().splitlines()
+        pages.append([line for line in page if not line.startswith("seconds_created")])
+    assert pages[0] == pages[1]
