@@ -27,10 +27,6 @@ from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Size, pack, size_of, split
 
 WIDE_GAIN = 0.9  # a wide pass takes at most so much of a narrow one's time, or is not worth it
-# Wide passes cost more CPU time in all, and whoever comes during one is slowed by it: where more
-# than this share of the latest requests met another one, each runs on its own lane.
-MOST_MET = 0.35
-MET_SMOOTHING = 0.05  # weight of a new request in that share
 MOST_LOOKED_AT = 64  # waiting parts that one choice considers
 # A pass of several requests takes at most such a share of the deadline: each of them waits for all
 # of it, younger ones among them that nobody could foresee when the oldest was let in.
@@ -61,12 +57,11 @@ class Wide:
 
 
 class Turn(NamedTuple):
-    """What a lane runs in one pass, how, the expected seconds, and on how many lanes' CPUs."""
+    """What a lane runs in one pass, how, and the expected seconds."""
 
     parts: list[Part]
     run: Callable[[list[str]], Any]
     cost_s: float
-    cpus: int = 1
 
 
 class Lanes:
@@ -102,8 +97,6 @@ class Lanes:
         self._observe = observe
         self._line = Line()
         self._ends_s: list[float | None] = [None] * count  # of each lane's pass, as expected
-        self._taken = [0] * count  # CPUs of each lane's pass
-        self._met = 0.0  # share of the latest requests that did not find the CPUs of a wide pass
         self._off = 1.0  # passes take this many times what the costs say
         self._closed = False
         self._lock = threading.Lock()
@@ -132,9 +125,6 @@ class Lanes:
         job = Job(len(texts), now_s, now_s + self._deadline_s, loop.create_future())
         parts = self._parts(job, texts)
         with self._lock:
-            if self._wide:
-                met = self._spare() - len(self._line.parts) < self._wide.lanes
-                self._met += MET_SMOOTHING * (met - self._met)
             at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
             if at_rest:
                 job.deadline_s = math.inf
@@ -227,7 +217,6 @@ class Lanes:
                 result = error
             with self._lock:  # before anybody hears of it and sends another
                 self._ends_s[lane] = None
-                self._taken[lane] = 0
             self._tell(parts, result, begin_s)
 
     def _next(self, lane: int) -> Turn | None:
@@ -240,7 +229,6 @@ class Lanes:
             turn = self._turn(self._take() if self._line.parts else [])
             if turn.parts:
                 self._ends_s[lane] = perf_counter() + turn.cost_s * self._off
-                self._taken[lane] = turn.cpus
         if late:
             self._tell(late, Refused())
         return turn
@@ -248,16 +236,13 @@ class Lanes:
     def _turn(self, parts: list[Part]) -> Turn:
         """How to run them: on this lane's CPUs, or on idle ones' too where that is faster."""
         wide = self._wide
-        if wide and len(parts) == 1 and not self._line.parts and self._met < MOST_MET:
+        if wide and len(parts) == 1 and not self._line.parts:
             (part,) = parts
             wide_s = wide.costs.of(*part.size)
-            if self._spare() >= wide.lanes and wide_s < WIDE_GAIN * wide.narrow.of(*part.size):
-                return Turn(parts, wide.run, wide_s, wide.lanes)
+            idle = self._ends_s.count(None)  # this one too
+            if idle >= wide.lanes and wide_s < WIDE_GAIN * wide.narrow.of(*part.size):
+                return Turn(parts, wide.run, wide_s)
         return Turn(parts, self._run, sum(part.cost_s for part in parts))
-
-    def _spare(self) -> int:
-        """Lanes' CPUs that no pass takes."""
-        return len(self._taken) - sum(self._taken)
 
     def _drop(self) -> list[Part]:
         """Take out the requests at the head that can no longer be answered in time."""
