@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
-from bentofiles.packing import Costs, Size, pack, size_of, split
+from bentofiles.packing import Costs, Run, Size, pack, size_of, split
 
 WIDE_GAIN = 0.9  # a wide pass takes at most so much of a narrow one's time, or is not worth it
 MOST_LOOKED_AT = 64  # waiting parts that one choice considers
@@ -50,7 +50,7 @@ class Wide:
     `costs` and `narrow` are those of one text at a time, this way and the usual way.
     """
 
-    run: Callable[[list[str]], Any]
+    run: Run
     lanes: int
     costs: Costs
     narrow: Costs
@@ -60,7 +60,7 @@ class Turn(NamedTuple):
     """What a lane runs in one pass, how, and the expected seconds."""
 
     parts: list[Part]
-    run: Callable[[list[str]], Any]
+    run: Run
     cost_s: float
 
 
@@ -75,7 +75,7 @@ class Lanes:
 
     def __init__(
         self,
-        run: Callable[[list[str]], Any],
+        run: Run,
         count: int,
         costs: Costs,
         *,

@@ -7,7 +7,7 @@ requests no longer pass where BentoML counts them.
 import asyncio
 import gc
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -26,14 +26,13 @@ from bentofiles.contract import (
 from bentofiles.lanes import Lanes, Refused, Wide
 from bentofiles.later import Later
 from bentofiles.lean_metrics import Metrics
-from bentofiles.packing import Costs, measure
+from bentofiles.packing import Costs, Run, measure
 from bentofiles.predictor import Predictor, resolve_lanes, resolve_wide
 from bentofiles.settings import VariantFile
 
 # Whether the client is still there is only asked about requests that take this long: a task for
 # each of them is a tenth of what a request costs beside the model.
 WATCH_AFTER_S = 0.2
-Run = Callable[[list[str]], Any]
 
 
 class Desk:

@@ -30,6 +30,8 @@ class Metrics:
         from prometheus_client import Histogram
 
         self._requests = Count("optbuild_requests_total", "Answers of /predict", ["status"])
+        for status in (200, 400, 500, 503):  # on the page from the start, as zeros
+            self._requests.labels(str(status))
         self._latency = Histogram(
             "optbuild_latency_seconds", "From body to answer", buckets=SECONDS
         )
@@ -65,18 +67,19 @@ class Metrics:
     def _count_answers(self, answers: Sequence[tuple[int, float]]) -> None:
         for status, count in Counter(status for status, _ in answers).items():
             self._requests.labels(str(status)).inc(count)
-        _observe(self._latency, SECONDS, [took_s for status, took_s in answers if status == 200])
+        _observe(self._latency, [took_s for status, took_s in answers if status == 200])
 
     def _count_passes(self, passes: Sequence[tuple[int, Sequence[float]]]) -> None:
-        _observe(self._batch, REQUESTS_IN_A_BATCH, [requests for requests, _ in passes])
-        _observe(self._queued, SECONDS, [wait_s for _, waits_s in passes for wait_s in waits_s])
+        _observe(self._batch, [requests for requests, _ in passes])
+        _observe(self._queued, [wait_s for _, waits_s in passes for wait_s in waits_s])
 
 
-def _observe(histogram: "Histogram", bounds: Sequence[float], amounts: Sequence[float]) -> None:
+def _observe(histogram: "Histogram", amounts: Sequence[float]) -> None:
     """What `Histogram.observe` does, of many amounts at a time, which the library has no word for.
 
     A bucket's own count is of what lies above the bound below it; summing up is left to the page.
     """
     histogram._sum.inc(sum(amounts))
+    bounds = histogram._upper_bounds
     for bucket, count in Counter(bisect_left(bounds, amount) for amount in amounts).items():
         histogram._buckets[bucket].inc(count)

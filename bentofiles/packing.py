@@ -8,11 +8,11 @@ CPU the first is often small: then only texts of nearly the same length belong t
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CHARACTERS_A_TOKEN = 4.0  # of words under byte-level BPE
 LONG_WORD = 12  # letters; where words are longer than this on average, they are none
-Run = Callable[[list[str]], object]
+Run = Callable[[list[str]], Any]  # texts to one row each
 SHORT, LONG = "film " * 12, "film " * 60  # what is measured with
 FEWEST_TURNS, MOST_TURNS, ENOUGH_S = 2, 20, 0.2
 # What a pass takes beside the model: a thread that wakes, another that hears of it, a turn of the

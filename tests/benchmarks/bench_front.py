@@ -15,7 +15,6 @@ a kept connection stays with the worker that took it. A benchmark, not a test.
 """
 
 import argparse
-import math
 import os
 import socket
 import subprocess
@@ -30,11 +29,11 @@ from statistics import median
 
 import numpy as np
 import psutil
+from ratios import ratio
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from analysis._signedrank import hodges_lehmann, signed_rank_interval  # noqa: E402
 from builder._peers_probe import saturate  # noqa: E402
 from builder.build import Request  # noqa: E402
 from builder.build_all import build_all  # noqa: E402
@@ -118,18 +117,10 @@ def show(connections: int, found: dict[str, Found]) -> None:
     for name, one in found.items():
         text = f"  {name}: {median(one.rps):.0f}/s, p99 {1e3 * median(one.p99_s):.0f} ms"
         if name != "front":
-            text += f"; of front: {ratio(one.rps, front.rps)}, p99 {ratio(one.p99_s, front.p99_s)}"
+            text += f"; of front: {ratio(one.rps, front.rps).text(2)}"
+            text += f", p99 {ratio(one.p99_s, front.p99_s).text(2)}"
             text += f"; busiest worker {median(one.busiest):.0%} ({max(one.busiest):.0%} at most)"
         print(text if name != "front" else f"{connections} connections\n{text}", flush=True)
-
-
-def ratio(over: Sequence[float], under: Sequence[float]) -> str:
-    """Of paired figures, with its interval."""
-    logs = np.log(np.array(over) / np.array(under))
-    text = f"{math.exp(hodges_lehmann(logs)):.2f}"
-    if (interval := signed_rank_interval(logs)) is None:
-        return text
-    return f"{text} ({math.exp(interval.low):.2f} to {math.exp(interval.high):.2f})"
 
 
 def main() -> None:

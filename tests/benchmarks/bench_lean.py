@@ -11,7 +11,6 @@ benchmark, not a test.
 """
 
 import argparse
-import math
 import subprocess
 import sys
 import tempfile
@@ -22,12 +21,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
+from ratios import ratio
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from analysis._signedrank import hodges_lehmann, signed_rank_interval  # noqa: E402
 from builder import bento  # noqa: E402
 from builder._peers_probe import saturate  # noqa: E402
 from builder.artifacts import Artifact  # noqa: E402
@@ -138,18 +136,12 @@ def show(connections: int, rps: Mapping[str, Sequence[float]], client_cpu: float
     """A line for each server; returns the endpoint's ratio to bare ASGI."""
     print(f"{connections} connections; the client took up to {client_cpu:.0%} of a core")
     print(f"  bare ASGI: {median(rps['bare']):.0f}/s")
-    ratios = {}
+    estimates = {}
     for name in ("endpoint", "predict"):
-        logs = np.log(np.array(rps[name]) / np.array(rps["bare"]))
-        interval = signed_rank_interval(logs)
-        assert interval is not None
-        ratios[name] = math.exp(hodges_lehmann(logs))
-        print(
-            f"  {name}: {median(rps[name]):.0f}/s, ratio {ratios[name]:.2f} "
-            f"({math.exp(interval.low):.2f} to {math.exp(interval.high):.2f}, "
-            f"{interval.confidence:.1%}, {len(logs)} repeats)"
-        )
-    return ratios["endpoint"]
+        found = ratio(rps[name], rps["bare"])
+        print(f"  {name}: {median(rps[name]):.0f}/s, ratio {found.text(2)}")
+        estimates[name] = found.estimate
+    return estimates["endpoint"]
 
 
 def main() -> int:

@@ -25,11 +25,11 @@ from statistics import median
 
 import numpy as np
 import numpy.typing as npt
+from ratios import ratio
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from analysis._signedrank import hodges_lehmann, signed_rank_interval  # noqa: E402
 from analysis.gates import check_run  # noqa: E402
 from analysis.latency import is_ok  # noqa: E402
 from analysis.records import read_records  # noqa: E402
@@ -98,15 +98,7 @@ def show(found: dict[float, list[Outcome]], carried_rps: list[float], slo_s: flo
 
 def show_ratio(name: str, over: npt.NDArray[np.float64], under: npt.NDArray[np.float64]) -> None:
     """The ratio of paired figures with its interval."""
-    logs = np.log(np.maximum(over, 0.5) / np.maximum(under, 0.5))
-    interval = signed_rank_interval(logs)
-    text = f"{name}: {math.exp(hodges_lehmann(logs)):.3f}"
-    if interval is not None:
-        text += (
-            f" ({math.exp(interval.low):.3f} to {math.exp(interval.high):.3f}, "
-            f"{interval.confidence:.1%}, {len(logs)} repeats)"
-        )
-    print(text)
+    print(f"{name}: {ratio(np.maximum(over, 0.5), np.maximum(under, 0.5)).text(3)}")
 
 
 def main() -> None:

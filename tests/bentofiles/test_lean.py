@@ -10,7 +10,8 @@ import pytest
 from bentofiles import contract, lean
 from bentofiles.contract import Message, Receive, Scope, Send
 from bentofiles.lanes import Refused
-from bentofiles.lean import Desk, Lean, Run
+from bentofiles.lean import Desk, Lean
+from bentofiles.packing import Run
 
 
 def probabilities(texts: list[str]) -> npt.NDArray[np.float32]:
