@@ -15,7 +15,6 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from queue import SimpleQueue
@@ -25,8 +24,8 @@ from typing import Any, NamedTuple
 from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Run, Size, pack, size_of, split
+from bentofiles.wide import Meetings, Wide
 
-WIDE_GAIN = 0.9  # a wide pass takes at most so much of a narrow one's time, or is not worth it
 MOST_LOOKED_AT = 64  # waiting parts that one choice considers
 # A pass of several requests takes at most such a share of the deadline: each of them waits for all
 # of it, younger ones among them that nobody could foresee when the oldest was let in.
@@ -43,25 +42,13 @@ class Refused(Exception):
         super().__init__(reason)
 
 
-@dataclass(frozen=True)
-class Wide:
-    """Another way to run the model, on the CPUs of `lanes` lanes that have nothing to do.
-
-    `costs` and `narrow` are those of one text at a time, this way and the usual way.
-    """
-
-    run: Run
-    lanes: int
-    costs: Costs
-    narrow: Costs
-
-
 class Turn(NamedTuple):
-    """What a lane runs in one pass, how, and the expected seconds."""
+    """What a lane runs in one pass, how, the expected seconds, and on how many lanes' CPUs."""
 
     parts: list[Part]
     run: Run
     cost_s: float
+    cpus: int = 1
 
 
 class Lanes:
@@ -97,6 +84,8 @@ class Lanes:
         self._observe = observe
         self._line = Line()
         self._ends_s: list[float | None] = [None] * count  # of each lane's pass, as expected
+        self._taken = [0] * count  # lanes' CPUs that each lane's pass runs on
+        self._meetings = Meetings()
         self._off = 1.0  # passes take this many times what the costs say
         self._closed = False
         self._lock = threading.Lock()
@@ -125,6 +114,7 @@ class Lanes:
         job = Job(len(texts), now_s, now_s + self._deadline_s, loop.create_future())
         parts = self._parts(job, texts)
         with self._lock:
+            self._meetings.arrived(self._room())
             at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
             if at_rest:
                 job.deadline_s = math.inf
@@ -216,7 +206,7 @@ class Lanes:
             except Exception as error:
                 result = error
             with self._lock:  # before anybody hears of it and sends another
-                self._ends_s[lane] = None
+                self._ends_s[lane], self._taken[lane] = None, 0
             self._tell(parts, result, begin_s)
 
     def _next(self, lane: int) -> Turn | None:
@@ -229,20 +219,24 @@ class Lanes:
             turn = self._turn(self._take() if self._line.parts else [])
             if turn.parts:
                 self._ends_s[lane] = perf_counter() + turn.cost_s * self._off
+                self._taken[lane] = turn.cpus
         if late:
             self._tell(late, Refused())
         return turn
 
     def _turn(self, parts: list[Part]) -> Turn:
-        """How to run them: on this lane's CPUs, or on idle ones' too where that is faster."""
+        """How to run them: on this lane's CPUs, or on idle ones' too where that is better."""
         wide = self._wide
-        if wide and len(parts) == 1 and not self._line.parts:
-            (part,) = parts
-            wide_s = wide.costs.of(*part.size)
-            idle = self._ends_s.count(None)  # this one too
-            if idle >= wide.lanes and wide_s < WIDE_GAIN * wide.narrow.of(*part.size):
-                return Turn(parts, wide.run, wide_s)
+        if wide and len(parts) == 1 and self._room():
+            size = parts[0].size
+            if wide.pays(size, self._meetings.share):
+                return Turn(parts, wide.run, wide.costs.of(*size), wide.lanes)
         return Turn(parts, self._run, sum(part.cost_s for part in parts))
+
+    def _room(self) -> bool:
+        """Whether a wide pass would find idle CPUs enough, beside what waits."""
+        spare = len(self._taken) - sum(self._taken) - len(self._line.parts)
+        return self._wide is not None and spare >= self._wide.lanes
 
     def _drop(self) -> list[Part]:
         """Take out the requests at the head that can no longer be answered in time."""
@@ -262,8 +256,14 @@ class Lanes:
         if self._most_tokens is not None and len(looked_at) > 1:
             # What other lanes could do at the same time is better not run one after the other.
             fair = -(-len(self._line.parts) // self._ends_s.count(None))
-            sizes = [part.size for part in looked_at]
-            chosen = pack(sizes, self._costs, self._most_tokens, self._most_texts)[:fair]
+            chosen = pack(
+                [part.size for part in looked_at],
+                self._costs,
+                self._most_tokens,
+                self._most_texts,
+                lanes=len(self._ends_s),
+                beyond=len(self._line.parts) - len(looked_at),
+            )[:fair]
             chosen = chosen[: self._in_time([looked_at[index] for index in chosen], now_s)]
         parts = [looked_at[index] for index in sorted(chosen)]
         for part in parts:

@@ -23,12 +23,13 @@ from bentofiles.contract import (
     no_answer,
     send_answer,
 )
-from bentofiles.lanes import Lanes, Refused, Wide
+from bentofiles.lanes import Lanes, Refused
 from bentofiles.later import Later
 from bentofiles.lean_metrics import Metrics
 from bentofiles.packing import Costs, Run, measure
 from bentofiles.predictor import Predictor, resolve_lanes, resolve_wide
 from bentofiles.settings import VariantFile
+from bentofiles.wide import Wide
 
 # Whether the client is still there is only asked about requests that take this long: a task for
 # each of them is a tenth of what a request costs beside the model.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bentofiles.lanes import Lanes, Refused, Wide
+from bentofiles.lanes import Lanes, Refused
 from bentofiles.packing import Costs, size_of
+from bentofiles.wide import Wide
 
 COSTS = Costs(call_s=0.01, token_s=1e-6)
 
@@ -129,6 +130,43 @@ def test_what_others_wait_behind_takes_one_lane() -> None:
             await asyncio.gather(*jobs)
             assert narrowly.batches == [["1"]]
             assert widely.batches == [["0"], ["2"]]
+
+        play(story)
+
+
+def test_where_requests_often_meet_each_has_one_lane_until_they_are_rare_again() -> None:
+    narrowly, widely = Model(), Model()
+    fast, slow = Costs(0.006, 1e-7), Costs(0.01, 1e-6)
+    with opened(narrowly, count=2, wide=Wide(widely, 2, fast, slow)) as lanes:
+
+        async def story() -> None:
+            for _ in range(60):
+                await asyncio.gather(lanes.submit(["first"]), lanes.submit(["second"]))
+            widely.batches.clear()
+            await lanes.submit(["among many"])
+            assert not widely.batches
+            for _ in range(60):
+                await lanes.submit(["alone"])
+            widely.batches.clear()
+            await lanes.submit(["rare again"])
+            assert widely.batches == [["rare again"]]
+
+        play(story)
+
+
+def test_a_wide_pass_takes_the_cpus_of_the_lanes_that_it_needs() -> None:
+    narrowly, widely = Model(), Model()
+    fast, slow = Costs(1e-4, 1e-7), Costs(0.01, 1e-6)
+    with opened(narrowly, count=3, wide=Wide(widely, 2, fast, slow)) as lanes:
+
+        async def story() -> None:
+            widely.gate.clear()
+            first = lanes.submit(["first"])
+            await until(lambda: widely.batches)
+            await lanes.submit(["one CPU is left"])
+            assert narrowly.batches == [["one CPU is left"]]
+            widely.gate.set()
+            await first
 
         play(story)
 

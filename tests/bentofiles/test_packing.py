@@ -24,8 +24,10 @@ def singles(*tokens: float) -> list[Size]:
     ("costs", "waiting", "chosen"),
     [
         (DEAR_CALLS, singles(10), [0]),
-        (DEAR_CALLS, singles(10, 400, 12), [0, 2, 1]),
-        (CHEAP_CALLS, singles(10, 400, 10), [0, 2]),  # the padding of the second costs more
+        (DEAR_CALLS, singles(10, 50, 12), [0, 2, 1]),
+        (DEAR_CALLS, singles(10, 400, 12), [0, 2]),  # two would wait for the long one
+        (CHEAP_CALLS, singles(10, 400, 10), [0]),  # nothing saved that is worth waiting for
+        (CHEAP_CALLS, singles(10, 400, *[10] * 9), [0, 2, 3]),  # but for those behind it is
         (CHEAP_CALLS, singles(10, 12), [0]),
         (Costs(0.0, 0.001), singles(10, 10), [0]),  # nothing to save
     ],
@@ -34,6 +36,16 @@ def test_texts_run_together_where_that_is_cheaper(
     costs: Costs, waiting: list[Size], chosen: list[int]
 ) -> None:
     assert pack(waiting, costs, most_tokens=10_000, most_texts=32) == chosen
+
+
+def test_a_pass_holds_the_more_the_more_wait_for_each_lane() -> None:
+    costs = Costs(call_s=0.0005, token_s=0.0001)
+    held = [len(pack(singles(*[20] * many), costs, 10_000, 32)) for many in (2, 4, 8, 16, 64)]
+    assert held == sorted(held)
+    assert held[0] == 1 and held[-1] > 16
+    shared = pack(singles(*[20] * 16), costs, 10_000, 32, lanes=8)
+    longer = pack(singles(*[20] * 16), costs, 10_000, 32, lanes=8, beyond=112)
+    assert len(shared) < held[3] < len(longer)
 
 
 @given(SIZES, st.integers(16, 4096), st.integers(1, 32))

@@ -1,0 +1,48 @@
+"""One request on the CPUs of several lanes, where those have nothing else to do.
+
+It is answered sooner that way, and takes more CPU time in all. So what it gains if it meets nobody
+stands against what it takes from the next request, as often as there is one before it is done.
+"""
+
+from dataclasses import dataclass
+
+from bentofiles.packing import Costs, Run, Size
+
+GAIN = 0.9  # a wide pass takes at most so much of a narrow one's time, or is not worth it
+SMOOTHING = 0.05  # weight of a new request in how often requests meet
+
+
+@dataclass(frozen=True)
+class Wide:
+    """Another way to run the model, on the CPUs of `lanes` lanes.
+
+    `costs` and `narrow` are those of one text at a time, this way and the usual way.
+    """
+
+    run: Run
+    lanes: int
+    costs: Costs
+    narrow: Costs
+
+    def pays(self, size: Size, met: float) -> bool:
+        """Whether to run a request so, if a share `met` of its like meet the next one."""
+        wide_s, narrow_s = self.costs.of(*size), self.narrow.of(*size)
+        gained_s, taken_s = narrow_s - wide_s, self.lanes * wide_s - narrow_s
+        return wide_s < GAIN * narrow_s and gained_s * (1 - met) > taken_s * met
+
+
+class Meetings:
+    """How many of the requests that find room for a wide pass meet the next request.
+
+    Under bursts most do, however low the load: who finds the lanes idle is the first of many.
+    """
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        self._found_room = False  # the latest request
+
+    def arrived(self, room: bool) -> None:
+        """A request came, and found room for a wide pass or not: then the one before fills it."""
+        if self._found_room:
+            self.share += SMOOTHING * ((not room) - self.share)
+        self._found_room = room
