@@ -130,10 +130,11 @@ class Blocks:
     def _measure_limit(self, block: int) -> None:
         log = self.directory / "logs" / f"b{block:03d}-limit.log"
         before = CpuTimes.now()
-        found = limit(self.sources, self.texts.texts, self.plan.choices.seconds / 2, log)
-        del found["answers"]
+        way, seconds = self.plan.limit_way, self.plan.choices.seconds
+        found, _ = limit(self.sources, self.texts.texts, [way], seconds, log)
         busy = covariates(before, CpuTimes.now())
-        self._finish(block, "direct", LIMIT, {"result": found, "covariates": busy})
+        result = {"way": str(way), "rps": found[str(way)]}
+        self._finish(block, "direct", LIMIT, {"result": result, "covariates": busy})
 
     def _measure(self, block: int, load: str, contender: str, url: str) -> bool:
         """One run; False if it failed a gate, and its load has been set aside in this block."""

@@ -13,7 +13,7 @@ from builder import _peers_plan as plans
 from builder import digests
 from builder._peers_blocks import Blocks
 from builder._peers_plan import Choices, Plan
-from builder._peers_probe import Answers, limit, peer_start, tune
+from builder._peers_probe import Answers, Limit, limit, peer_start, tune, tune_limit
 from builder._peers_script import Settings, folder, read_script
 from builder._peers_table import read_table
 from builder._peers_venv import ensure_venv
@@ -50,6 +50,7 @@ class Options:
     directory: Path
     venvs: Path
     resume: bool
+    settings_of: Path | None = None
     scripts: Path = field(default_factory=folder)  # the peers' files
 
 
@@ -70,15 +71,19 @@ def compare(options: Options, console: Console) -> str:
         builds = list(build_all(variants, Request(options.model)))
         graph = same_graph(builds)
         sources = builds[0].path / "src"
-        console.print("probing the in-process limit", markup=False)
-        probe = limit(sources, texts.texts, LIMIT_S, directory / "logs" / "limit.log")
+        before = _earlier(options.settings_of, graph)
         pythons, broken = _install(options, kept, console)
+        log = directory / "logs" / "limit.log"
         if kept is None:
-            tuned = _tune(options, pythons, sources, texts, probe["answers"], console)
-            plan = _plan(choices, builds, graph, probe["rps"], tuned, broken)
+            console.print("probing the in-process limit", markup=False)
+            probe = tune_limit(sources, texts.texts, min(LIMIT_S, options.seconds), log)
+            answers = probe.answers
+            tuned = _tune(options, pythons, before, sources, texts, answers, console)
+            plan = _plan(choices, builds, graph, probe, tuned, broken)
             plans.save(plan, directory)
         else:
             plan = kept
+            _, answers = limit(sources, texts.texts, [plan.limit_way], options.seconds, log)
         if (plan.tags, plan.graph_sha256) != (tuple(build.tag for build in builds), graph):
             raise OptbuildError(
                 "the Bentos are no longer those that the comparison was started with: "
@@ -99,7 +104,7 @@ def compare(options: Options, console: Console) -> str:
             start = peer_start(contender, pythons[contender], sources, log, options.scripts)
             return start(plan.settings[contender])
 
-        Blocks(plan, sources, texts, probe["answers"], directory, console, serve).run()
+        Blocks(plan, sources, texts, answers, directory, console, serve).run()
         return write_table(plan, directory)
 
 
@@ -166,12 +171,28 @@ def _install(
     return pythons, broken
 
 
+def _earlier(directory: Path | None, graph: str) -> Plan | None:
+    """The comparison whose settings are to be taken over; raises OptbuildError if it cannot be."""
+    if directory is None:
+        return None
+    before = plans.load(directory)
+    if before is None:
+        raise OptbuildError(f"{directory} holds no comparison: leave --settings-of out")
+    if before.graph_sha256 != graph:
+        raise OptbuildError(
+            f"the settings in {directory} were found on another model or another quantization: "
+            "leave --settings-of out"
+        )
+    return before
+
+
 Tuned = dict[str, tuple[Settings | None, dict[str, float | str]]]
 
 
 def _tune(
     options: Options,
     pythons: dict[str, Path],
+    before: Plan | None,
     sources: Path,
     texts: Texts,
     answers: Answers,
@@ -179,6 +200,9 @@ def _tune(
 ) -> Tuned:
     tuned: Tuned = {}
     for peer, python in pythons.items():
+        if before is not None and peer in before.settings:
+            tuned[peer] = before.settings[peer], dict(before.probes[peer])
+            continue
         peer_log = options.directory / "logs" / f"tune-{peer}.log"
         start = peer_start(peer, python, sources, peer_log, options.scripts)
         settings = read_script(options.scripts / f"{peer}.py").settings
@@ -195,7 +219,7 @@ def _plan(
     choices: Choices,
     builds: Sequence[Build],
     graph: str,
-    limit_rps: float,
+    probe: Limit,
     tuned: Tuned,
     broken: dict[str, str],
 ) -> Plan:
@@ -205,7 +229,9 @@ def _plan(
             absent[peer] = "; ".join(map(str, found.values()))
     return Plan(
         choices=choices,
-        limit_rps=limit_rps,
+        limit_way=probe.way,
+        limit_rps=probe.rps,
+        limit_probes=probe.probes,
         graph_sha256=graph,
         tags=tuple(build.tag for build in builds),
         settings={peer: best for peer, (best, _) in tuned.items() if best is not None},

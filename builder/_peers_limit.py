@@ -3,9 +3,13 @@
 What every server is measured against. Same session, tokenizer and texts; threads that each take
 the next texts, with the settings that serving could choose from: how many lanes (threads that run
 the model), how many intra-op threads in each, how many texts in a pass. Of a window of texts that
-could be waiting, those of like length run together, as the best batcher would have it. A process
-of its own for each number of threads, because the tokenizer's pool keeps the size that it had at
-first: `python -m builder._peers_limit` reads a question as JSON, writes the result as JSON.
+could be waiting, those of like length run together, as the best batcher would have it. The best
+way is found before the first block, as a peer's settings are, and is the limit in all of them: the
+best of several in each block would be partly luck, which no server has.
+
+A process of its own for each number of threads, because the tokenizer's pool keeps the size that
+it had at first: `python -m builder._peers_limit` reads a question as JSON, writes the result as
+JSON.
 """
 
 import json
@@ -13,16 +17,16 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from loadtests.peers._model import Model
-from loadtests.peers._settings import cpus
 
 WINDOW = 64  # texts that wait at the highest load: one for each connection
 ANSWERS = 20
+WARM_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,10 @@ class Way:
         return f"{self.lanes} lanes x {self.threads} threads, batch {self.batch}"
 
 
-def ways(cores: int) -> dict[int, list[Way]]:
-    """What is tried, by threads: all cores by lanes or by threads, alone or in batches."""
-    found = {1: [Way(cores, 1, batch) for batch in (1, 2, 4, 8, 16)]}
-    return found | ({cores: [Way(1, cores, batch) for batch in (1, 8)]} if cores > 1 else {})
+def ways(cores: int) -> list[Way]:
+    """What is tried: all cores by lanes or by threads, alone or in batches."""
+    found = [Way(cores, 1, batch) for batch in (1, 2, 4, 8, 16)]
+    return found + ([Way(1, cores, batch) for batch in (1, 8)] if cores > 1 else [])
 
 
 def texts_per_second(model: Model, way: Way, texts: Sequence[str], seconds: float) -> float:
@@ -75,15 +79,17 @@ def in_passes(texts: Sequence[str], batch: int) -> list[list[str]]:
     return [window[at : at + batch] for window in windows for at in range(0, len(window), batch)]
 
 
-def measure(sources: str, texts: Sequence[str], seconds: float, threads: int) -> dict[str, Any]:
-    """Texts a second of every way with so many threads, and the answers to the first texts."""
+def measure(
+    sources: str, texts: Sequence[str], seconds: float, ways: Sequence[Mapping[str, int]]
+) -> dict[str, Any]:
+    """Texts a second of each of these ways, which have the same threads, and first answers."""
     os.environ["PEER_SOURCES"] = sources
-    model = Model(threads)
-    found = {
-        str(way): texts_per_second(model, way, texts, seconds) for way in ways(cpus())[threads]
-    }
+    asked = [Way(**way) for way in ways]
+    model = Model(asked[0].threads)
+    texts_per_second(model, asked[0], texts, min(WARM_S, seconds))
+    found = {str(way): texts_per_second(model, way, texts, seconds) for way in asked}
     answers = [model.predict([text])[0] for text in texts[:ANSWERS]]
-    return {"ways": found, "answers": answers}
+    return {"rps": found, "answers": answers}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from builder import digests
+from builder._peers_limit import Way
 from builder._peers_script import Settings
 from builder.files import write_json
 from variants._errors import OptbuildError
@@ -63,7 +64,9 @@ class Plan:
     """The choices and what was found out before the first block."""
 
     choices: Choices
-    limit_rps: float  # texts a second in one process, of the probe
+    limit_way: Way  # how the model is called for the in-process limit
+    limit_rps: float  # texts a second that way, before the first block
+    limit_probes: Mapping[str, float]  # of every way
     graph_sha256: str  # of the one model that everybody serves
     tags: tuple[str, ...]  # of our Bentos
     settings: Mapping[str, Settings]  # the best of each peer that takes part
@@ -140,7 +143,11 @@ def load(directory: Path) -> Plan | None:
         lists = {name: tuple(choices[name]) for name in ("specs", "peers", "loads")}
         return Plan(
             choices=Choices(**{**choices, **lists}),
-            **{**content, "tags": tuple(content["tags"])},
+            **{
+                **content,
+                "limit_way": Way(**content["limit_way"]),
+                "tags": tuple(content["tags"]),
+            },
         )
     except FileNotFoundError:
         return None

@@ -3,10 +3,12 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from builder._peers_limit import Way, ways
 from builder._peers_saturate import Saturated
 from builder._peers_script import Settings, words
 from builder._peers_target import PeerServer, require_same_answers
@@ -40,18 +42,39 @@ def ask(module: str, question: Mapping[str, Any], log: Path, background: bool) -
     return answer
 
 
-def limit(sources: Path, texts: Sequence[str], seconds: float, log: Path) -> dict[str, Any]:
-    """The best way of calling the model, `seconds` for each: what `builder._peers_limit` finds.
+def limit(
+    sources: Path, texts: Sequence[str], ways: Sequence[Way], seconds: float, log: Path
+) -> tuple[dict[str, float], Answers]:
+    """Texts a second of each way of calling the model, for `seconds` each, and first answers.
 
     As little favoured as a server: it gives way to whatever else the machine does.
     """
     question = {"sources": str(sources), "texts": list(texts[:TEXTS]), "seconds": seconds}
     found: dict[str, float] = {}
-    for threads in sorted({cpus(), 1}, reverse=True):
-        said = ask("_peers_limit", {**question, "threads": threads}, log, background=True)
-        found |= said["ways"]
-    best = max(found, key=lambda way: found[way])
-    return {"rps": found[best], "best": best, "ways": found, "answers": said["answers"]}
+    for threads in sorted({way.threads for way in ways}, reverse=True):
+        these = [asdict(way) for way in ways if way.threads == threads]
+        said = ask("_peers_limit", {**question, "ways": these}, log, background=True)
+        found |= said["rps"]
+    return found, said["answers"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The best way of calling the model, what it gets through, and what all ways do."""
+
+    way: Way
+    rps: float
+    probes: Mapping[str, float]
+    answers: Answers
+
+
+def tune_limit(sources: Path, texts: Sequence[str], seconds: float, log: Path) -> Limit:
+    """The way with the highest median over interleaved rounds, as for the peers."""
+    asked = ways(cpus())
+    rounds = [limit(sources, texts, asked, seconds, log) for _ in range(TUNE_ROUNDS)]
+    probes = {str(way): median(found[str(way)] for found, _ in rounds) for way in asked}
+    best = max(asked, key=lambda way: probes[str(way)])
+    return Limit(best, probes[str(best)], probes, rounds[0][1])
 
 
 def saturate(

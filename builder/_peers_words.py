@@ -22,7 +22,8 @@ def markdown(plan: Plan, table: Table) -> str:
         "first run, against each of the others: the ratio of two runs of a block, above 1 where "
         "it is better, with the exact signed-rank interval (its level in brackets where that is "
         "not 95% or more). The in-process limit is the same session and tokenizer called without "
-        "a server, at the best of its settings in each block.",
+        f"a server: {plan.limit_way}, the best of {len(plan.limit_probes)} ways before the first "
+        "block.",
     ]
     for load in plan.choices.loads:
         lines += ["", f"## {load}: {_load(plan, load)}", ""]

@@ -65,6 +65,11 @@ def _names(known: Sequence[str], what: str, asked: str | None) -> tuple[str, ...
     show_default=True,
     help="Where each peer gets a virtual environment of its own.",
 )
+@click.option(
+    "--settings-of",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="An earlier comparison on this machine: its peers' settings are taken, not found anew.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the comparison in --out.")
 def main(
     out: Path,
@@ -77,6 +82,7 @@ def main(
     seed: int,
     texts: Path | None,
     venvs: Path,
+    settings_of: Path | None,
     resume: bool,
 ) -> None:
     """Compare our variants with other servers on the same model, texts and machine.
@@ -98,6 +104,7 @@ def main(
             directory=out,
             venvs=venvs,
             resume=resume,
+            settings_of=settings_of,
         )
         click.echo(compare(options, notes()), nl=False)
     except OptbuildError as error:

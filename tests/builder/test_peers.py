@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from analysis.gates import Gate
 from builder import _peers_blocks, _peers_compare, _peers_plan, _peers_probe, peers
 from builder._peers_compare import Options, compare
 from builder._peers_drain import DRAIN_S, PROBES, drained, idle_s
-from builder._peers_limit import in_passes, ways
+from builder._peers_limit import Way, in_passes, ways
 from builder._peers_plan import Plan
+from builder._peers_probe import Limit
 from builder._peers_saturate import Saturated, saturate
 from builder._peers_script import read_script
 from builder._peers_target import PeerServer, require_same_answers
@@ -63,12 +65,18 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         model = Model("fake", "synthetic", "d", None)
         return Build(compose(spec), model, f"fake:{spec}", path, check, {}, True, 0.0)
 
-    def limit(*_: Any) -> dict[str, Any]:
-        return {"rps": 100.0, "best": "", "ways": {}, "answers": [ANSWER] * 3}
+    way = Way(1, 1, 1)
+
+    def limit(*_: Any) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        return {str(way): 100.0}, [ANSWER] * 3
+
+    def tune_limit(*_: Any) -> Limit:
+        return Limit(way, 100.0, {str(way): 100.0}, [ANSWER] * 3)
 
     monkeypatch.setattr(
         _peers_compare, "build_all", lambda variants, _: [build(v.spec) for v in variants]
     )
+    monkeypatch.setattr(_peers_compare, "tune_limit", tune_limit)
     monkeypatch.setattr(_peers_compare, "limit", limit)
     monkeypatch.setattr(_peers_blocks, "limit", limit)
     monkeypatch.setattr(_peers_compare, "serve_locally", lambda build, log: FakeTarget())
@@ -134,6 +142,31 @@ def test_every_server_meets_every_load_and_what_does_not_work_is_a_row_that_says
     compare(options(tmp_path, scripts, resume=True), console)
     assert victim.exists()
     assert runs == {path: path.stat().st_mtime_ns for path in runs}
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_model(
+    tmp_path: Path, scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(options(tmp_path, scripts), peers=("good",), loads=("saturated16",))
+    compare(asked, Console(quiet=True))
+
+    def tune(*_: Any) -> None:
+        raise AssertionError("found anew")
+
+    monkeypatch.setattr(_peers_compare, "tune", tune)
+    first = _peers_plan.load(asked.directory)
+    again = replace(asked, directory=tmp_path / "again", settings_of=asked.directory)
+    compare(again, Console(quiet=True))
+    second = _peers_plan.load(again.directory)
+    assert first and second
+    assert (first.settings, first.probes) == (second.settings, second.probes)
+
+    with pytest.raises(OptbuildError, match="holds no comparison"):
+        compare(replace(again, directory=tmp_path / "x", settings_of=tmp_path), Console(quiet=True))
+    _peers_plan.save(replace(first, graph_sha256="another"), tmp_path)
+    with pytest.raises(OptbuildError, match="another model"):
+        compare(replace(again, directory=tmp_path / "x", settings_of=tmp_path), Console(quiet=True))
 
 
 def test_specs_of_different_graphs_are_refused(tmp_path: Path) -> None:
@@ -220,24 +253,27 @@ def test_passes_are_whole_and_of_like_length_within_a_window() -> None:
     assert len(in_passes(["only", "two"], 16)) == 4
 
 
-def test_the_limit_has_a_process_for_each_number_of_threads(
+def test_the_limit_is_the_best_way_by_the_median_of_rounds_a_process_for_each_number_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
     def ask(module: str, question: Any, log: Path, background: bool) -> dict[str, Any]:
-        threads = question["threads"]
+        these = [Way(**way) for way in question["ways"]]
+        (threads,) = {way.threads for way in these}
         asked.append(threads)
-        rps = {str(way): 100.0 * threads + way.batch for way in ways(4)[threads]}
-        return {"ways": rps, "answers": [{"threads": threads}]}
+        rps = {str(way): 100.0 * threads + way.batch for way in these}
+        if len(asked) < 3:  # luck
+            rps = {way: 1000.0 * ("batch 1" in way) + found for way, found in rps.items()}
+        return {"rps": rps, "answers": [{"threads": threads}]}
 
     monkeypatch.setattr(_peers_probe, "ask", ask)
     monkeypatch.setattr(_peers_probe, "cpus", lambda: 4)
-    found = _peers_probe.limit(tmp_path, ["a"], 1.0, tmp_path / "log")
-    assert sorted(asked) == [1, 4]
-    assert (found["rps"], found["best"]) == (408.0, "1 lanes x 4 threads, batch 8")
-    assert len(found["ways"]) == 7
-    assert found["answers"] == [{"threads": 1}]
+    found = _peers_probe.tune_limit(tmp_path, ["a"], 1.0, tmp_path / "log")
+    assert asked == [4, 1] * 3
+    assert (found.rps, found.way) == (408.0, Way(lanes=1, threads=4, batch=8))
+    assert set(found.probes) == {str(way) for way in ways(4)}
+    assert found.answers == [{"threads": 1}]
 
 
 # --- the best settings --------------------------------------------------------------------------
@@ -326,7 +362,9 @@ def test_a_server_that_stays_busy_makes_way_for_a_fresh_one(
         choices=_peers_compare._choices(
             options(tmp_path, tmp_path), _peers_compare.load_texts(None)
         ),
+        limit_way=Way(1, 1, 1),
         limit_rps=100.0,
+        limit_probes={},
         graph_sha256="",
         tags=(),
         settings={},

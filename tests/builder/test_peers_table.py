@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from builder import _peers_plan
+from builder._peers_limit import Way
 from builder._peers_plan import LIMIT, LOADS, Choices, Plan
 from builder._peers_table import read_table
 from builder._peers_words import markdown, to_json
@@ -35,7 +36,9 @@ def choices(**changes: Any) -> Choices:
 def plan(**changes: Any) -> Plan:
     return Plan(
         choices=choices(**changes),
+        limit_way=Way(2, 1, 4),
         limit_rps=100.0,
+        limit_probes={},
         graph_sha256="g",
         tags=("a", "b"),
         settings={"good": {"batch": 8}},
