@@ -57,7 +57,7 @@ class Lanes:
     `run` maps a list of texts to rows, one a text, as a list or an array; all lanes call it.
     Without `most_tokens` every request runs alone, in one pass. `observe` is told of each pass:
     how many requests it held, and for how long those waited whose first pass it was. `wide` is
-    how a request runs that finds enough of the lanes idle.
+    how a request may run that finds enough of the lanes idle.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Lanes:
         job = Job(len(texts), now_s, now_s + self._deadline_s, loop.create_future())
         parts = self._parts(job, texts)
         with self._lock:
-            self._meetings.arrived(self._room())
+            self._look_around(parts, now_s)
             at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
             if at_rest:
                 job.deadline_s = math.inf
@@ -227,16 +227,22 @@ class Lanes:
     def _turn(self, parts: list[Part]) -> Turn:
         """How to run them: on this lane's CPUs, or on idle ones' too where that is better."""
         wide = self._wide
-        if wide and len(parts) == 1 and self._room():
+        if wide and len(parts) == 1 and self._spare() >= wide.lanes:
             size = parts[0].size
             if wide.pays(size, self._meetings.share):
                 return Turn(parts, wide.run, wide.costs.of(*size), wide.lanes)
         return Turn(parts, self._run, sum(part.cost_s for part in parts))
 
-    def _room(self) -> bool:
-        """Whether a wide pass would find idle CPUs enough, beside what waits."""
-        spare = len(self._taken) - sum(self._taken) - len(self._line.parts)
-        return self._wide is not None and spare >= self._wide.lanes
+    def _spare(self) -> int:
+        """Lanes' CPUs that are idle and stay it when all that waits has one."""
+        return len(self._taken) - sum(self._taken) - len(self._line.parts)
+
+    def _look_around(self, parts: Sequence[Part], now_s: float) -> None:
+        """How often requests meet, when another is about to join the line."""
+        if self._wide:
+            room = self._spare() - self._wide.lanes if len(parts) == 1 else -1
+            lasts_s = self._wide.costs.of(*parts[0].size) * self._off
+            self._meetings.arrived(now_s, room, lasts_s)
 
     def _drop(self) -> list[Part]:
         """Take out the requests at the head that can no longer be answered in time."""

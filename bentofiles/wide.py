@@ -32,17 +32,35 @@ class Wide:
 
 
 class Meetings:
-    """How many of the requests that find room for a wide pass meet the next request.
+    """How many of the requests that find room for a wide pass would be met by others in it.
 
-    Under bursts most do, however low the load: who finds the lanes idle is the first of many.
+    Whether or not they take one: otherwise the choice would feed on itself. Under bursts most are
+    met, however low the load: who finds the lanes idle is the first of many.
     """
 
     def __init__(self) -> None:
         self.share = 0.0
-        self._found_room = False  # the latest request
+        self._watched: _Watched | None = None
 
-    def arrived(self, room: bool) -> None:
-        """A request came, and found room for a wide pass or not: then the one before fills it."""
-        if self._found_room:
-            self.share += SMOOTHING * ((not room) - self.share)
-        self._found_room = room
+    def arrived(self, now_s: float, left: int, lasts_s: float) -> None:
+        """A request came. A wide pass for it would last so long and leave `left` CPUs idle.
+
+        That is negative if there is no room for one.
+        """
+        if (one := self._watched) is not None:
+            over = now_s >= one.end_s or left >= one.left
+            one.others += 1
+            if over or one.others > one.left:
+                self.share += SMOOTHING * ((not over) - self.share)
+                self._watched = None
+        if self._watched is None and left >= 0:
+            self._watched = _Watched(now_s + lasts_s, left)
+
+
+@dataclass
+class _Watched:
+    """A request that found room: until when, for how many others beside it, who came since."""
+
+    end_s: float
+    left: int
+    others: int = 0

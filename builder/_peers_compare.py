@@ -71,15 +71,17 @@ def compare(options: Options, console: Console) -> str:
         builds = list(build_all(variants, Request(options.model)))
         graph = same_graph(builds)
         sources = builds[0].path / "src"
-        before = _earlier(options.settings_of, graph)
+        known = _taken_over(options, graph) if kept is None else {}
         pythons, broken = _install(options, kept, console)
         log = directory / "logs" / "limit.log"
         if kept is None:
             console.print("probing the in-process limit", markup=False)
             probe = tune_limit(sources, texts.texts, min(LIMIT_S, options.seconds), log)
             answers = probe.answers
-            tuned = _tune(options, pythons, before, sources, texts, answers, console)
-            plan = _plan(choices, builds, graph, probe, tuned, broken)
+            known = {peer: found for peer, found in known.items() if peer in pythons}
+            others = {peer: python for peer, python in pythons.items() if peer not in known}
+            tuned = known | _tune(options, others, sources, texts, answers, console)
+            plan = _plan(choices, builds, graph, probe, tuned, broken, tuple(known))
             plans.save(plan, directory)
         else:
             plan = kept
@@ -171,28 +173,34 @@ def _install(
     return pythons, broken
 
 
-def _earlier(directory: Path | None, graph: str) -> Plan | None:
-    """The comparison whose settings are to be taken over; raises OptbuildError if it cannot be."""
-    if directory is None:
-        return None
-    before = plans.load(directory)
+Tuned = dict[str, tuple[Settings | None, dict[str, float | str]]]
+
+
+def _taken_over(options: Options, graph: str) -> Tuned:
+    """What an earlier comparison found of peers whose files still offer those settings.
+
+    Raises OptbuildError if it was on another model.
+    """
+    if options.settings_of is None:
+        return {}
+    before = plans.load(options.settings_of, remedy="leave --settings-of out")
     if before is None:
-        raise OptbuildError(f"{directory} holds no comparison: leave --settings-of out")
+        raise OptbuildError(f"{options.settings_of} holds no comparison: leave --settings-of out")
     if before.graph_sha256 != graph:
         raise OptbuildError(
-            f"the settings in {directory} were found on another model or another quantization: "
-            "leave --settings-of out"
+            f"the settings in {options.settings_of} were found on another model or another "
+            "quantization: leave --settings-of out"
         )
-    return before
-
-
-Tuned = dict[str, tuple[Settings | None, dict[str, float | str]]]
+    return {
+        peer: (before.settings[peer], dict(before.probes[peer]))
+        for peer in options.peers
+        if before.settings.get(peer) in read_script(options.scripts / f"{peer}.py").settings
+    }
 
 
 def _tune(
     options: Options,
     pythons: dict[str, Path],
-    before: Plan | None,
     sources: Path,
     texts: Texts,
     answers: Answers,
@@ -200,9 +208,6 @@ def _tune(
 ) -> Tuned:
     tuned: Tuned = {}
     for peer, python in pythons.items():
-        if before is not None and peer in before.settings:
-            tuned[peer] = before.settings[peer], dict(before.probes[peer])
-            continue
         peer_log = options.directory / "logs" / f"tune-{peer}.log"
         start = peer_start(peer, python, sources, peer_log, options.scripts)
         settings = read_script(options.scripts / f"{peer}.py").settings
@@ -222,6 +227,7 @@ def _plan(
     probe: Limit,
     tuned: Tuned,
     broken: dict[str, str],
+    taken_over: tuple[str, ...],
 ) -> Plan:
     absent = dict(broken)
     for peer, (best, found) in tuned.items():
@@ -237,5 +243,6 @@ def _plan(
         settings={peer: best for peer, (best, _) in tuned.items() if best is not None},
         probes={peer: found for peer, (_, found) in tuned.items()},
         absent=absent,
+        taken_over=taken_over,
         command=shlex.join(["python", "-m", "builder.peers", *sys.argv[1:]]),
     )

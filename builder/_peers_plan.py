@@ -72,6 +72,7 @@ class Plan:
     settings: Mapping[str, Settings]  # the best of each peer that takes part
     probes: Mapping[str, Mapping[str, float | str]]  # of each peer, by settings: requests/s or why
     absent: Mapping[str, str]  # peers that do not take part, and why
+    taken_over: tuple[str, ...]  # peers whose settings are those of an earlier comparison
     command: str
 
     @property
@@ -124,7 +125,7 @@ class Plan:
         """Seconds that the runs take; 15 for each start, 3 around each run."""
         each = sum(self.seconds_of(load) + 3 for load in self.choices.loads)
         servers = len(self.contenders) - 1
-        return self.choices.blocks * (servers * (each + 15) + 4 * self.choices.seconds)
+        return self.choices.blocks * (servers * (each + 15) + self.choices.seconds + 3)
 
 
 def save(plan: Plan, directory: Path) -> None:
@@ -132,13 +133,16 @@ def save(plan: Plan, directory: Path) -> None:
     write_json(directory / "plan.json", {"format": 1, "kind": "peers", **asdict(plan)})
 
 
-def load(directory: Path) -> Plan | None:
-    """The plan of a directory; None if there is none yet."""
+def load(directory: Path, remedy: str = "choose another --out") -> Plan | None:
+    """The plan of a directory; None if there is none yet.
+
+    Raises OptbuildError, which ends with `remedy`, if it is not one or of another version.
+    """
     path = directory / "plan.json"
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if (content.pop("format"), content.pop("kind", None)) != (1, "peers"):
-            raise OptbuildError(f"{path} is not of a comparison of servers: choose another --out")
+            raise OptbuildError(f"{path} is not of a comparison of servers: {remedy}")
         choices = content.pop("choices")
         lists = {name: tuple(choices[name]) for name in ("specs", "peers", "loads")}
         return Plan(
@@ -147,12 +151,13 @@ def load(directory: Path) -> Plan | None:
                 **content,
                 "limit_way": Way(**content["limit_way"]),
                 "tags": tuple(content["tags"]),
+                "taken_over": tuple(content["taken_over"]),
             },
         )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise OptbuildError(f"{path} cannot be read ({error}): choose another --out") from error
+        raise OptbuildError(f"{path} cannot be read by this version ({error}): {remedy}") from error
 
 
 def require_same(asked: Choices, kept: Choices) -> None:

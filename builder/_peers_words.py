@@ -30,7 +30,7 @@ def markdown(plan: Plan, table: Table) -> str:
         lines += _section([row for row in table.rows if row.load == load])
         lines += [f"| {peer} | | not measured, see below | | | | | |" for peer in plan.absent]
     lines += ["", "## Who took part", ""]
-    lines += [f"- {peer}: {settings_words(settings)}" for peer, settings in plan.settings.items()]
+    lines += [_settings(plan, peer) for peer in plan.settings]
     lines += [f"- {peer}: not measured: {reason}" for peer, reason in plan.absent.items()]
     lines += [
         f"- {contender}: {words.plural(runs, 'run')} without a result: {reason}"
@@ -42,6 +42,11 @@ def markdown(plan: Plan, table: Table) -> str:
         share = words.percent(table.generator_cpu)
         lines += ["", f"The open-loop generator took at most {share} of a core."]
     return "\n".join(lines) + "\n"
+
+
+def _settings(plan: Plan, peer: str) -> str:
+    earlier = " (found in an earlier comparison)" if peer in plan.taken_over else ""
+    return f"- {peer}: {settings_words(plan.settings[peer])}{earlier}"
 
 
 def _load(plan: Plan, load: str) -> str:

@@ -17,7 +17,7 @@ class Budget:
     """Workers, lanes in each, and intra-op threads of each lane.
 
     `intra_op` is None where the variant leaves it to the library, which takes every core it sees.
-    `alone` are those of a pass that finds enough lanes idle.
+    `alone` are those that a request may have that finds enough lanes idle.
     """
 
     workers: int
@@ -40,7 +40,7 @@ class Budget:
         if self.intra_op is None:
             intra_op = f"{self.cores} intra-op, the library's own choice"
         elif self.alone != self.intra_op:
-            intra_op += f" ({self.alone} for a request that finds the others idle)"
+            intra_op += f" (up to {self.alone} for a request that finds the others idle)"
         spinning = "spinning" if self.spinning else "not spinning"
         lines = [
             f"  threads   {_count(self.workers, 'worker')} x {_count(self.lanes, 'lane')} x "

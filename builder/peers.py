@@ -67,7 +67,7 @@ def _names(known: Sequence[str], what: str, asked: str | None) -> tuple[str, ...
 )
 @click.option(
     "--settings-of",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, path_type=Path),
     help="An earlier comparison on this machine: its peers' settings are taken, not found anew.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the comparison in --out.")

@@ -136,7 +136,7 @@ def test_what_others_wait_behind_takes_one_lane() -> None:
 
 def test_where_requests_often_meet_each_has_one_lane_until_they_are_rare_again() -> None:
     narrowly, widely = Model(), Model()
-    fast, slow = Costs(0.006, 1e-7), Costs(0.01, 1e-6)
+    fast, slow = Costs(0.06, 1e-7), Costs(0.1, 1e-6)
     with opened(narrowly, count=2, wide=Wide(widely, 2, fast, slow)) as lanes:
 
         async def story() -> None:
@@ -152,6 +152,42 @@ def test_where_requests_often_meet_each_has_one_lane_until_they_are_rare_again()
             assert widely.batches == [["rare again"]]
 
         play(story)
+
+
+def test_a_wide_pass_that_fails_gives_its_cpus_back() -> None:
+    widely = Model()
+    fast, slow = Costs(1e-4, 1e-7), Costs(0.01, 1e-6)
+    with opened(Model(), count=2, wide=Wide(widely, 2, fast, slow)) as lanes:
+
+        async def story() -> None:
+            with pytest.raises(ValueError, match="bad"):
+                await lanes.submit(["bad"])
+            await lanes.submit(["good"])
+            assert widely.batches == [["bad"], ["good"]]
+
+        play(story)
+
+
+def test_more_run_together_the_more_wait_for_each_lane() -> None:
+    costs = Costs(call_s=0.0001, token_s=0.0001)  # a pass of two saves a tenth
+    texts = ["film " * 6] * 17
+    held = []
+    for count in (1, 8):
+        model = Model()
+        model.gate.clear()
+        with opened(model, count=count, costs=costs) as lanes:
+
+            async def story(lanes: Lanes = lanes, model: Model = model, count: int = count) -> None:
+                running = [lanes.submit(texts[:1]) for _ in range(count)]
+                await until(lambda: len(model.batches) == count)
+                waiting = [lanes.submit([text]) for text in texts[1:]]
+                await until(lambda: lanes.queued == 16)
+                model.gate.set()
+                await asyncio.gather(*running, *waiting)
+
+            play(story)
+        held.append(len(model.batches[count]))
+    assert held[0] > held[1] == 1
 
 
 def test_a_wide_pass_takes_the_cpus_of_the_lanes_that_it_needs() -> None:

@@ -15,12 +15,13 @@ from variants._spec import compose
         ("baseline", "4 intra-op, the library's own choice, not spinning", True),
         (
             "onnx+lean+microbatch",
-            "1 worker x 2 lanes x 1 intra-op (2 for a request that finds the others idle), not",
+            "1 worker x 2 lanes x 1 intra-op "
+            "(up to 2 for a request that finds the others idle), not",
             False,
         ),
         ("onnx+lean+microbatch:lanes=3", "3 lanes", True),
         ("onnx+workers=2+limits:cpu=4", "2 workers x 1 lane x 2 intra-op", False),
-        ("onnx+lean+microbatch+limits:cpu=8", "8 lanes x 1 intra-op (4 for a request", False),
+        ("onnx+lean+microbatch+limits:cpu=8", "8 lanes x 1 intra-op (up to 4 for a request", False),
         ("lean+microbatch", "2 lanes x 1 intra-op, not", False),
         ("onnx+limits:cpu=500m", "1 intra-op, not spinning: 1 on 0.5 CPUs of its limit", False),
     ],

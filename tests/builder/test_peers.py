@@ -1,6 +1,7 @@
 """The comparison with other servers, with stand-ins for the servers and for our Bentos."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +68,8 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     way = Way(1, 1, 1)
 
-    def limit(*_: Any) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    def limit(_: Path, __: Any, asked: Any, *___: Any) -> Any:
+        assert asked == [way]  # the one that was found best
         return {str(way): 100.0}, [ANSWER] * 3
 
     def tune_limit(*_: Any) -> Limit:
@@ -157,16 +159,41 @@ def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_
     monkeypatch.setattr(_peers_compare, "tune", tune)
     first = _peers_plan.load(asked.directory)
     again = replace(asked, directory=tmp_path / "again", settings_of=asked.directory)
-    compare(again, Console(quiet=True))
+    text = compare(again, Console(quiet=True))
     second = _peers_plan.load(again.directory)
     assert first and second
     assert (first.settings, first.probes) == (second.settings, second.probes)
+    assert "- good: die=0 score=1 (found in an earlier comparison)" in text
 
-    with pytest.raises(OptbuildError, match="holds no comparison"):
-        compare(replace(again, directory=tmp_path / "x", settings_of=tmp_path), Console(quiet=True))
+    shutil.move(asked.directory, tmp_path / "elsewhere")
+    compare(replace(again, resume=True), Console(quiet=True))  # has its settings by now
+    other = replace(again, directory=tmp_path / "x", settings_of=tmp_path)
+    with pytest.raises(OptbuildError, match="holds no comparison: leave --settings-of out"):
+        compare(other, Console(quiet=True))
     _peers_plan.save(replace(first, graph_sha256="another"), tmp_path)
     with pytest.raises(OptbuildError, match="another model"):
-        compare(replace(again, directory=tmp_path / "x", settings_of=tmp_path), Console(quiet=True))
+        compare(other, Console(quiet=True))
+    (tmp_path / "plan.json").write_text('{"format": 1, "kind": "peers", "choices": {}}')
+    with pytest.raises(OptbuildError, match=r"by this version.*leave --settings-of out"):
+        compare(other, Console(quiet=True))
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_settings_that_a_peers_file_no_longer_offers_are_found_anew(
+    tmp_path: Path, scripts: Path
+) -> None:
+    asked = replace(options(tmp_path, scripts), peers=("good",), loads=("saturated16",))
+    compare(asked, Console(quiet=True))
+    script = scripts / "good.py"
+    text = script.read_text().replace("{score = 1, die = 0}", "{score = 1, die = 0, threads = 3}")
+    script.write_text(text, encoding="utf-8")
+    compare(
+        replace(asked, directory=tmp_path / "again", settings_of=asked.directory),
+        Console(quiet=True),
+    )
+    found = _peers_plan.load(tmp_path / "again")
+    assert found and found.settings == {"good": {"score": 1, "die": 0, "threads": 3}}
+    assert found.taken_over == ()
 
 
 def test_specs_of_different_graphs_are_refused(tmp_path: Path) -> None:
@@ -370,6 +397,7 @@ def test_a_server_that_stays_busy_makes_way_for_a_fresh_one(
         settings={},
         probes={},
         absent={},
+        taken_over=(),
         command="",
     )
 

@@ -44,6 +44,7 @@ def plan(**changes: Any) -> Plan:
         settings={"good": {"batch": 8}},
         probes={},
         absent={"bad": "does not install: ERROR: none"},
+        taken_over=(),
         command="python -m builder.peers",
     )
 
