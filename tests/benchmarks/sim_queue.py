@@ -76,19 +76,8 @@ def alone(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
 
 
 def cheaper(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
-    """All that make the pass cheaper than its parts, the nearest in length first."""
-    chosen, tokens = [0], waiting[0].tokens
-    for index in sorted(
-        range(1, len(waiting)), key=lambda i: abs(waiting[i].tokens - waiting[0].tokens)
-    ):
-        padded, texts = max(tokens, waiting[index].tokens), len(chosen) + 1
-        within = texts <= MOST_TEXTS and texts * padded <= MOST_TOKENS
-        costs = machine.together
-        apart_s = costs.of(len(chosen), tokens) + costs.of(1, waiting[index].tokens)
-        if within and costs.of(texts, padded) < apart_s:
-            chosen.append(index)
-            tokens = padded
-    return chosen
+    """All that make the pass cheaper than its parts: as if any number of requests waited."""
+    return pack(waiting, machine.together, MOST_TOKENS, MOST_TEXTS, beyond=10**12)
 
 
 def ours(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
@@ -104,8 +93,6 @@ WIDELY: dict[str, Widely] = {
     "always": lambda size, met, wide: wide.pays(size, 0.0),
     "pays": lambda size, met, wide: wide.pays(size, met),
 }
-
-
 HOWS = (
     ("alone", "never"),
     ("cheaper", "always"),

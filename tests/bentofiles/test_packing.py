@@ -32,7 +32,7 @@ def singles(*tokens: float) -> list[Size]:
         (Costs(0.0, 0.001), singles(10, 10), [0]),  # nothing to save
     ],
 )
-def test_texts_run_together_where_that_is_cheaper(
+def test_texts_run_together_where_all_gain_by_it(
     costs: Costs, waiting: list[Size], chosen: list[int]
 ) -> None:
     assert pack(waiting, costs, most_tokens=10_000, most_texts=32) == chosen
