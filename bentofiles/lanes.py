@@ -51,6 +51,13 @@ class Turn(NamedTuple):
     cpus: int = 1
 
 
+class Running(NamedTuple):
+    """A pass under way: when it ends, as expected, and on how many lanes' CPUs it runs."""
+
+    end_s: float
+    cpus: int
+
+
 class Lanes:
     """Runs requests on `count` threads.
 
@@ -83,8 +90,7 @@ class Lanes:
         self._wide = wide
         self._observe = observe
         self._line = Line()
-        self._ends_s: list[float | None] = [None] * count  # of each lane's pass, as expected
-        self._taken = [0] * count  # lanes' CPUs that each lane's pass runs on
+        self._running: list[Running | None] = [None] * count  # by lane
         self._meetings = Meetings()
         self._off = 1.0  # passes take this many times what the costs say
         self._closed = False
@@ -115,7 +121,7 @@ class Lanes:
         parts = self._parts(job, texts)
         with self._lock:
             self._look_around(parts, now_s)
-            at_rest = len(parts) == 1 and self._ends_s.count(None) > len(self._line.parts)
+            at_rest = len(parts) == 1 and self._running.count(None) > len(self._line.parts)
             if at_rest:
                 job.deadline_s = math.inf
             else:
@@ -172,7 +178,7 @@ class Lanes:
         largest_s = max(part.cost_s for part in parts)
         before_s = self._line.cost_s + sum(part.cost_s for part in parts) - largest_s
         left_s = before_s * self._off
-        busy_s = sorted(0.0 if end_s is None else abs(end_s - now_s) for end_s in self._ends_s)
+        busy_s = sorted(abs(one.end_s - now_s) if one else 0.0 for one in self._running)
         for lanes, (level_s, next_s) in enumerate(
             zip(busy_s, [*busy_s[1:], math.inf], strict=True), start=1
         ):
@@ -182,7 +188,7 @@ class Lanes:
         return level_s + left_s / lanes + largest_s * self._off
 
     def _refusal(self, done_s: float) -> Refused:
-        if self._line.parts or any(self._ends_s):
+        if self._line.parts or any(self._running):
             return Refused()
         return Refused(
             f"this takes about {done_s:.2g} s, and {self._deadline_s:g} s is the limit: "
@@ -206,7 +212,7 @@ class Lanes:
             except Exception as error:
                 result = error
             with self._lock:  # before anybody hears of it and sends another
-                self._ends_s[lane], self._taken[lane] = None, 0
+                self._running[lane] = None
             self._tell(parts, result, begin_s)
 
     def _next(self, lane: int) -> Turn | None:
@@ -218,8 +224,8 @@ class Lanes:
             late = self._drop()
             turn = self._turn(self._take() if self._line.parts else [])
             if turn.parts:
-                self._ends_s[lane] = perf_counter() + turn.cost_s * self._off
-                self._taken[lane] = turn.cpus
+                end_s = perf_counter() + turn.cost_s * self._off
+                self._running[lane] = Running(end_s, turn.cpus)
         if late:
             self._tell(late, Refused())
         return turn
@@ -235,7 +241,8 @@ class Lanes:
 
     def _spare(self) -> int:
         """Lanes' CPUs that are idle and stay it when all that waits has one."""
-        return len(self._taken) - sum(self._taken) - len(self._line.parts)
+        taken = sum(one.cpus for one in self._running if one)
+        return len(self._running) - taken - len(self._line.parts)
 
     def _look_around(self, parts: Sequence[Part], now_s: float) -> None:
         """How often requests meet, when another is about to join the line."""
@@ -261,13 +268,13 @@ class Lanes:
         chosen = [0]
         if self._most_tokens is not None and len(looked_at) > 1:
             # What other lanes could do at the same time is better not run one after the other.
-            fair = -(-len(self._line.parts) // self._ends_s.count(None))
+            fair = -(-len(self._line.parts) // self._running.count(None))
             chosen = pack(
                 [part.size for part in looked_at],
                 self._costs,
                 self._most_tokens,
                 self._most_texts,
-                lanes=len(self._ends_s),
+                lanes=len(self._running),
                 beyond=len(self._line.parts) - len(looked_at),
             )[:fair]
             chosen = chosen[: self._in_time([looked_at[index] for index in chosen], now_s)]

@@ -86,11 +86,9 @@ def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
 def measure_ways(predictor: Predictor, lanes: int) -> tuple[Costs, Wide | None]:
     """The model's costs, and how to run it on the CPUs of several lanes, where that can be."""
     widened = predictor.widened(lanes) if lanes > 1 else None
-    if widened is None:
-        return measure(predictor.probabilities, perf_counter).together, None
-    found = measure(predictor.probabilities, perf_counter, widened.probabilities)
-    assert found.wide is not None
-    return found.together, Wide(widened.probabilities, lanes, found.wide, found.alone)
+    run = widened.probabilities if widened else None
+    costs, wide = measure(predictor.probabilities, perf_counter, run)
+    return costs, Wide(run, lanes, wide, costs) if run and wide else None
 
 
 class Lean(Contract):

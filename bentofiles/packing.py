@@ -1,9 +1,9 @@
 """Which of the waiting requests run together: a model of cost, and the choice that follows from it.
 
-A forward pass over n texts padded to s tokens takes about `call_s + token_s * n * s` seconds. So
-running two requests together saves one `call_s` and pays for the padding of the shorter one. On a
-CPU the first is often small: then only texts of nearly the same length belong together, and only
-where others wait behind them.
+A forward pass over n texts padded to s tokens takes about `call_s + n * (text_s + token_s * s)`
+seconds. So running two requests together saves one `call_s` and pays for the padding of the shorter
+one. On a CPU the first is often small: then only texts of nearly the same length belong together,
+and only where others wait behind them.
 """
 
 import string
@@ -27,14 +27,15 @@ LETTERS_AND_SPACE = (string.ascii_letters + " ").encode()
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of a forward pass: fixed, and for each padded token."""
+    """Seconds of a forward pass: for the pass, for each text in it, and for each padded token."""
 
     call_s: float
     token_s: float
+    text_s: float = 0.0
 
     def of(self, texts: int, tokens: float) -> float:
         """Expected seconds for `texts` texts padded to `tokens` tokens."""
-        return self.call_s + self.token_s * texts * tokens
+        return self.call_s + texts * (self.text_s + self.token_s * tokens)
 
 
 class Size(NamedTuple):
@@ -129,43 +130,42 @@ def pack(
     return chosen
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Costs of this model on this machine."""
+def measure(
+    run: Run, clock: Callable[[], float], wide: Run | None = None
+) -> tuple[Costs, Costs | None]:
+    """Costs of this model on this machine, from about 20 passes over a short text and fewer others.
 
-    together: Costs  # of texts that may share a pass
-    alone: Costs  # of one text at a time
-    wide: Costs | None  # likewise, the other way
+    `wide` is another way to run it; its costs are the second, for one text at a time.
 
-
-def measure(run: Run, clock: Callable[[], float], wide: Run | None = None) -> Measured:
-    """Fit the costs with a few passes, about 20 of a short text; `wide` is another way to run it.
-
-    Two lengths of a single text give a line: its slope is the cost of a token, its value at zero
-    tokens the fixed cost. A batch of the short text then says what a call really saves, because
-    on a CPU the weights are read once for a batch, and that is part of the fixed cost.
+    Two lengths of a single text give the cost of a token and what a pass of one text costs beside.
+    A batch of the short text then says how much of that is the pass's: what a second text in it
+    does not pay again, for instance because the weights are read once for a batch.
     """
     together = 4
     passes = [(run, [SHORT]), (run, [LONG]), (run, [SHORT] * together)]
     if wide:
         passes += [(wide, [SHORT]), (wide, [LONG])]
-    short_s, long_s, batch_s, *wide_s = _fastest(passes, clock)
-    # together + call, against together * (token + call): what is saved is call * (together - 1).
+    short_s, long_s, batch_s, *wide_s = (took_s + HAND_OVER_S for took_s in _fastest(passes, clock))
+    # 4 * (call + text + tokens), against call + 4 * (text + tokens): what is saved is 3 * call.
     call_s = min(short_s, max(0.0, (together * short_s - batch_s) / (together - 1)))
-    short, long = _tokens(SHORT.encode()), _tokens(LONG.encode())
-    # Attention grows with the square of the length: take the dearer of the two slopes.
-    token_s = max(1e-9, (short_s - call_s) / short, (long_s - call_s) / long)
-    return Measured(
-        together=Costs(call_s + HAND_OVER_S, token_s),
-        alone=_line(short_s, long_s),
-        wide=_line(*wide_s) if wide else None,
-    )
+    return _with_call(call_s, short_s, long_s), _alone(*wide_s) if wide else None
 
 
-def _line(short_s: float, long_s: float) -> Costs:
+def _alone(short_s: float, long_s: float) -> Costs:
+    """Costs through one SHORT and one LONG, where no text shares a pass."""
     short, long = _tokens(SHORT.encode()), _tokens(LONG.encode())
     token_s = max(1e-9, (long_s - short_s) / (long - short))
-    return Costs(max(0.0, short_s - short * token_s) + HAND_OVER_S, token_s)
+    return Costs(max(0.0, short_s - short * token_s), token_s)
+
+
+def _with_call(call_s: float, short_s: float, long_s: float) -> Costs:
+    """Costs through one SHORT and one LONG, of which so much is the call's."""
+    alone = _alone(short_s, long_s)
+    if call_s <= alone.call_s:
+        return Costs(call_s, alone.token_s, alone.call_s - call_s)
+    # Attention grows with the square of the length: what goes through one must be above the other.
+    short, long = _tokens(SHORT.encode()), _tokens(LONG.encode())
+    return Costs(call_s, max(1e-9, (short_s - call_s) / short, (long_s - call_s) / long))
 
 
 def _fastest(passes: Sequence[tuple[Run, list[str]]], clock: Callable[[], float]) -> list[float]:

@@ -16,7 +16,7 @@ SMOOTHING = 0.05  # weight of a new request in how often requests meet
 class Wide:
     """Another way to run the model, on the CPUs of `lanes` lanes.
 
-    `costs` and `narrow` are those of one text at a time, this way and the usual way.
+    `costs` are those of one text at a time, `narrow` those of the usual way.
     """
 
     run: Run

@@ -1,6 +1,6 @@
 """What the choices of `microbatch` are worth, on a simulated machine without other tenants.
 
-    python tests/benchmarks/sim_queue.py [--lanes 2] [--narrow 0.83 68.5] ...
+    python tests/benchmarks/sim_queue.py [--lanes 2] [--costs 0.65 0.13 69] ...
 
 A real machine hides a tenth of the latency behind what else it does; here the same arrivals meet
 the same costs under every choice, and `bentofiles.packing.pack` and `bentofiles.wide` are those of
@@ -62,12 +62,16 @@ class Machine:
     """Lanes and costs."""
 
     lanes: int
-    together: Costs
     wide: Wide
 
     def capacity_rps(self, sizes: Sequence[Size]) -> float:
         """Single requests a second with all lanes busy."""
-        return self.lanes / float(np.mean([self.wide.narrow.of(*size) for size in sizes]))
+        return self.lanes / float(np.mean([self.costs.of(*size) for size in sizes]))
+
+    @property
+    def costs(self) -> Costs:
+        """Of a pass on one lane."""
+        return self.wide.narrow
 
 
 def alone(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
@@ -77,14 +81,12 @@ def alone(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
 
 def cheaper(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
     """All that make the pass cheaper than its parts: as if any number of requests waited."""
-    return pack(waiting, machine.together, MOST_TOKENS, MOST_TEXTS, beyond=10**12)
+    return pack(waiting, machine.costs, MOST_TOKENS, MOST_TEXTS, beyond=10**12)
 
 
 def ours(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
     """What the Bento does."""
-    return pack(
-        waiting, machine.together, MOST_TOKENS, MOST_TEXTS, lanes=machine.lanes, beyond=beyond
-    )
+    return pack(waiting, machine.costs, MOST_TOKENS, MOST_TEXTS, lanes=machine.lanes, beyond=beyond)
 
 
 TOGETHER: dict[str, Together] = {"alone": alone, "cheaper": cheaper, "pack": ours}
@@ -179,13 +181,12 @@ class Simulation:
     def _pass(self, members: list[int]) -> Pass:
         machine, size = self.machine, self.sizes[members[0]]
         factor = self.factors[members[0]]
-        if len(members) > 1:
-            tokens = max(self.sizes[index].tokens for index in members)
-            return Pass(members, factor * machine.together.of(len(members), tokens), 1)
-        room = self._spare() >= machine.wide.lanes
-        if room and self.widely(size, self.meetings.share, machine.wide):
-            return Pass(members, factor * machine.wide.costs.of(*size), machine.wide.lanes)
-        return Pass(members, factor * machine.wide.narrow.of(*size), 1)
+        wide = machine.wide
+        room = len(members) == 1 and self._spare() >= wide.lanes
+        if room and self.widely(size, self.meetings.share, wide):
+            return Pass(members, factor * wide.costs.of(*size), wide.lanes)
+        tokens = max(self.sizes[index].tokens for index in members)
+        return Pass(members, factor * machine.costs.of(len(members), tokens), 1)
 
 
 def open_loop(machine: Machine, texts: Sequence[Size], share: float, cv: float, how: How) -> Floats:
@@ -236,19 +237,29 @@ def table(machine: Machine, texts: Sequence[Size]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lanes", type=int, default=2)
-    line = {"type": float, "nargs": 2, "metavar": ("CALL_MS", "TOKEN_US")}
-    parser.add_argument("--together", **line, default=(0.68, 75.0), help="of texts in one pass")
-    parser.add_argument("--narrow", **line, default=(0.83, 68.5), help="of one text")
-    parser.add_argument("--wide", **line, default=(1.37, 41.5), help="of one text, on --wide-lanes")
+    parser.add_argument(
+        "--costs",
+        type=float,
+        nargs=3,
+        metavar=("CALL_MS", "TEXT_MS", "TOKEN_US"),
+        default=(0.68, 0.15, 68.5),
+        help="of a pass on one lane",
+    )
+    parser.add_argument(
+        "--wide",
+        type=float,
+        nargs=2,
+        metavar=("CALL_MS", "TOKEN_US"),
+        default=(1.37, 41.5),
+        help="of one text on --wide-lanes",
+    )
     parser.add_argument("--wide-lanes", type=int, default=2)
     options = parser.parse_args()
-    together, narrow, wide = (
-        Costs(call / 1e3, token / 1e6)
-        for call, token in (options.together, options.narrow, options.wide)
-    )
-    machine = Machine(
-        options.lanes, together, Wide(lambda texts: None, options.wide_lanes, wide, narrow)
-    )
+    call_ms, text_ms, token_us = options.costs
+    costs = Costs(call_ms / 1e3, token_us / 1e6, text_ms / 1e3)
+    call_ms, token_us = options.wide
+    wide = Costs(call_ms / 1e3, token_us / 1e6)
+    machine = Machine(options.lanes, Wide(lambda texts: None, options.wide_lanes, wide, costs))
     texts = [size_of([text], 512) for text in load_texts(None).texts]
     print(
         f"{machine.capacity_rps(texts):.0f} single requests a second; mean, p50, p99 of latency\n"

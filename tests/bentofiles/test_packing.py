@@ -1,4 +1,3 @@
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -111,34 +110,48 @@ def test_a_long_text_does_not_make_its_short_neighbours_long() -> None:
     assert split([10, 400, 10], DEAR_CALLS, 10_000, 32) == [[1, 0, 2]]
 
 
-def test_measured_costs_are_those_of_the_model() -> None:
+def way(clock: list[float], cost: Costs) -> Callable[[list[str]], None]:
     """A model whose passes take exactly what a Costs says, on a clock that it moves itself."""
-    true = Costs(call_s=0.004, token_s=0.0002)
-    now_s = itertools.count()
-    clock = [float(next(now_s))]
 
     def run(texts: list[str]) -> None:
-        clock[0] += true.of(len(texts), size_of(texts, 10**6).tokens)
+        clock[0] += cost.of(len(texts), size_of(texts, 10**6).tokens)
 
-    found = measure(run, lambda: clock[0]).together
-    assert found.call_s == pytest.approx(true.call_s + HAND_OVER_S)
-    assert found.token_s == pytest.approx(true.token_s)
+    return run
+
+
+@pytest.mark.parametrize("text_s", [0.0, 0.003])
+def test_measured_costs_are_those_of_the_model(text_s: float) -> None:
+    clock = [0.0]
+    true = Costs(call_s=0.004, token_s=0.0002, text_s=text_s)
+    found, _ = measure(way(clock, true), lambda: clock[0])
+    for size in (Size(1, 10), Size(1, 500), Size(8, 30)):
+        assert found.of(*size) == pytest.approx(true.of(*size) + HAND_OVER_S)
+
+
+def test_where_length_counts_twice_no_pass_takes_longer_than_expected() -> None:
+    """The line through two lengths begins below zero then, and the call is measured apart."""
+    clock = [0.0]
+
+    def seconds(texts: int, tokens: float) -> float:
+        return 0.001 + texts * (tokens * 1e-4 + tokens**2 * 1e-6)
+
+    def run(texts: list[str]) -> None:
+        clock[0] += seconds(*size_of(texts, 10**6))
+
+    found, _ = measure(run, lambda: clock[0])
+    for size in (Size(1, 17), Size(4, 17), Size(1, 70)):
+        assert found.of(*size) >= seconds(*size)
+    saved_s = found.of(1, 17) + found.of(3, 17) - found.of(4, 17)
+    assert saved_s == pytest.approx(0.001 + HAND_OVER_S)
 
 
 def test_two_ways_are_compared_by_the_length_of_a_text() -> None:
     """One is faster for short texts, the other for long ones."""
     costs = [Costs(call_s=0.001, token_s=0.0002), Costs(call_s=0.004, token_s=0.0001)]
     clock = [0.0]
-
-    def way(cost: Costs) -> Callable[[list[str]], None]:
-        def run(texts: list[str]) -> None:
-            clock[0] += cost.of(len(texts), size_of(texts, 10**6).tokens)
-
-        return run
-
-    found = measure(way(costs[0]), lambda: clock[0], way(costs[1]))
-    assert found.wide is not None
-    for measured, true in zip((found.alone, found.wide), costs, strict=True):
+    found = measure(way(clock, costs[0]), lambda: clock[0], way(clock, costs[1]))
+    for measured, true in zip(found, costs, strict=True):
+        assert measured is not None
         for tokens in (10, 100, 500):
             expected_s = true.of(1, tokens) + HAND_OVER_S
             assert measured.of(1, tokens) == pytest.approx(expected_s)
