@@ -236,7 +236,6 @@ def _plan(
     return Plan(
         choices=choices,
         limit_way=probe.way,
-        limit_rps=probe.rps,
         limit_probes=probe.probes,
         graph_sha256=graph,
         tags=tuple(build.tag for build in builds),

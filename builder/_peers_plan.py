@@ -65,8 +65,7 @@ class Plan:
 
     choices: Choices
     limit_way: Way  # how the model is called for the in-process limit
-    limit_rps: float  # texts a second that way, before the first block
-    limit_probes: Mapping[str, float]  # of every way
+    limit_probes: Mapping[str, float]  # texts a second of every way, before the first block
     graph_sha256: str  # of the one model that everybody serves
     tags: tuple[str, ...]  # of our Bentos
     settings: Mapping[str, Settings]  # the best of each peer that takes part
@@ -74,6 +73,11 @@ class Plan:
     absent: Mapping[str, str]  # peers that do not take part, and why
     taken_over: tuple[str, ...]  # peers whose settings are those of an earlier comparison
     command: str
+
+    @property
+    def limit_rps(self) -> float:
+        """Texts a second without a server, before the first block."""
+        return self.limit_probes[str(self.limit_way)]
 
     @property
     def contenders(self) -> tuple[str, ...]:

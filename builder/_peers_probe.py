@@ -60,10 +60,9 @@ def limit(
 
 @dataclass(frozen=True)
 class Limit:
-    """The best way of calling the model, what it gets through, and what all ways do."""
+    """The best way of calling the model, and what it gets through in each."""
 
     way: Way
-    rps: float
     probes: Mapping[str, float]
     answers: Answers
 
@@ -74,7 +73,7 @@ def tune_limit(sources: Path, texts: Sequence[str], seconds: float, log: Path) -
     rounds = [limit(sources, texts, asked, seconds, log) for _ in range(TUNE_ROUNDS)]
     probes = {str(way): median(found[str(way)] for found, _ in rounds) for way in asked}
     best = max(asked, key=lambda way: probes[str(way)])
-    return Limit(best, probes[str(best)], probes, rounds[0][1])
+    return Limit(best, probes, rounds[0][1])
 
 
 def saturate(

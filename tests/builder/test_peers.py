@@ -73,7 +73,7 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         return {str(way): 100.0}, [ANSWER] * 3
 
     def tune_limit(*_: Any) -> Limit:
-        return Limit(way, 100.0, {str(way): 100.0}, [ANSWER] * 3)
+        return Limit(way, {str(way): 100.0}, [ANSWER] * 3)
 
     monkeypatch.setattr(
         _peers_compare, "build_all", lambda variants, _: [build(v.spec) for v in variants]
@@ -298,7 +298,7 @@ def test_the_limit_is_the_best_way_by_the_median_of_rounds_a_process_for_each_nu
     monkeypatch.setattr(_peers_probe, "cpus", lambda: 4)
     found = _peers_probe.tune_limit(tmp_path, ["a"], 1.0, tmp_path / "log")
     assert asked == [4, 1] * 3
-    assert (found.rps, found.way) == (408.0, Way(lanes=1, threads=4, batch=8))
+    assert (found.probes[str(found.way)], found.way) == (408.0, Way(lanes=1, threads=4, batch=8))
     assert set(found.probes) == {str(way) for way in ways(4)}
     assert found.answers == [{"threads": 1}]
 
@@ -390,8 +390,7 @@ def test_a_server_that_stays_busy_makes_way_for_a_fresh_one(
             options(tmp_path, tmp_path), _peers_compare.load_texts(None)
         ),
         limit_way=Way(1, 1, 1),
-        limit_rps=100.0,
-        limit_probes={},
+        limit_probes={str(Way(1, 1, 1)): 100.0},
         graph_sha256="",
         tags=(),
         settings={},

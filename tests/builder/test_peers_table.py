@@ -37,8 +37,7 @@ def plan(**changes: Any) -> Plan:
     return Plan(
         choices=choices(**changes),
         limit_way=Way(2, 1, 4),
-        limit_rps=100.0,
-        limit_probes={},
+        limit_probes={str(Way(2, 1, 4)): 100.0, str(Way(2, 1, 1)): 90.0},
         graph_sha256="g",
         tags=("a", "b"),
         settings={"good": {"batch": 8}},
@@ -61,7 +60,7 @@ def test_a_plan_survives_the_disk_and_refuses_other_options(tmp_path: Path) -> N
 
 
 def test_rates_are_shares_of_the_limit_and_low_load_is_low_for_a_large_model_too() -> None:
-    fast = replace(plan(), limit_rps=960.0)
+    fast = replace(plan(), limit_probes={str(Way(2, 1, 4)): 960.0})
     rates = {load: fast.rate_rps(load) for load in LOADS if LOADS[load].connections is None}
     assert rates == {"low": 50, "steady50": 480, "bursty50": 480, "steady80": 768, "bursty80": 768}
     assert fast.seconds_of("low") == 23
