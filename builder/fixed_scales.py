@@ -34,6 +34,7 @@ def freeze(model: ModelProto, limits: Mapping[str, Range]) -> None:
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
+    weights = {tensor.name for tensor in graph.initializer}
     instead: dict[str, NodeProto] = {}
     gone: set[str] = set()
     for node in graph.node:
@@ -51,10 +52,16 @@ def freeze(model: ModelProto, limits: Mapping[str, Range]) -> None:
             (both,) = [maker[name] for name in rescaled.input if name != cast.output[0]]
             a, b, a_zero, b_zero = node.input
             gone |= {cast.output[0], rescaled.output[0], both.output[0]}
+            last, bias = rescaled, []
+            if [after.op_type for after in readers[rescaled.output[0]]] == ["Add"]:
+                (add,) = readers[rescaled.output[0]]
+                if bias := [name for name in add.input if name in weights]:
+                    gone.add(add.output[0])
+                    last = add
             instead[node.output[0]] = make_node(
                 "MatMulIntegerToFloat",
-                [a, b, *both.input, a_zero, b_zero],
-                [rescaled.output[0]],
+                [a, b, *both.input, a_zero, b_zero, *bias],
+                [last.output[0]],
                 node.name,
                 domain="com.microsoft",
             )

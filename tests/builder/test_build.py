@@ -56,7 +56,7 @@ def test_a_bento_carries_its_settings_and_its_check(onnx: Build) -> None:
     assert content["spec"] == "onnx"
     assert content["settings"] == compose("onnx").settings()
     operators = content["artifact"]["operators"]
-    assert (operators["Attention"], operators["SkipLayerNormalization"]) == (2, 4)
+    assert (operators["Attention"], operators["LayerNormalization"]) == (2, 5)
     assert operators["BiasGelu"] == 2
     check = json.loads((onnx.path / "check.json").read_text())
     assert check["golden"]["count"] == 64

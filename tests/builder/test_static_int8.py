@@ -66,7 +66,7 @@ def test_every_product_runs_on_integers_with_a_fixed_scale(
     assert made.facts["int8_kernels"] == {"QAttention": 2, "MatMulIntegerToFloat": 8}
     operators = export.operator_counts(made.path / GRAPH)
     assert not {"DynamicQuantizeLinear", "MatMulInteger", "MatMul", "Gemm"} & set(operators)
-    assert (operators["SkipLayerNormalization"], operators["BiasGelu"]) == (4, 2)
+    assert (operators["LayerNormalization"], operators["BiasGelu"]) == (5, 2)
 
 
 @pytest.mark.thorough
