@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Run, Size, pack, size_of, split
+from bentofiles.passes import Passes
 from bentofiles.wide import Meetings, Wide
 
 MOST_LOOKED_AT = 64  # waiting parts that one choice considers
 # A pass of several requests takes at most such a share of the deadline: each of them waits for all
 # of it, younger ones among them that nobody could foresee when the oldest was let in.
 LONGEST_PASS = 0.25
-SMOOTHING = 0.05  # weight of a new pass in how far the costs are off
 
 
 class Refused(Exception):
@@ -49,13 +49,6 @@ class Turn(NamedTuple):
     run: Run
     cost_s: float
     cpus: int = 1
-
-
-class Running(NamedTuple):
-    """A pass under way: when it ends, as expected, and on how many lanes' CPUs it runs."""
-
-    end_s: float
-    cpus: int
 
 
 class Lanes:
@@ -90,9 +83,8 @@ class Lanes:
         self._wide = wide
         self._observe = observe
         self._line = Line()
-        self._running: list[Running | None] = [None] * count  # by lane
+        self._passes = Passes(count)
         self._meetings = Meetings()
-        self._off = 1.0  # passes take this many times what the costs say
         self._closed = False
         self._lock = threading.Lock()
         # One for each part that has joined the line: a lane that gets one looks what there is. A
@@ -121,7 +113,7 @@ class Lanes:
         parts = self._parts(job, texts)
         with self._lock:
             self._look_around(parts, now_s)
-            at_rest = len(parts) == 1 and self._running.count(None) > len(self._line.parts)
+            at_rest = len(parts) == 1 and self._passes.idle > len(self._line.parts)
             if at_rest:
                 job.deadline_s = math.inf
             else:
@@ -169,26 +161,13 @@ class Lanes:
             raise self._refusal(done_s)
 
     def _done_in_s(self, parts: Sequence[Part], now_s: float) -> float:
-        """Seconds until a request of these parts would be answered.
-
-        Each lane goes on with what it runs; all that waits is poured on top, the lowest first. A
-        pass that takes longer than expected is expected to take as much longer again: that is all
-        there is to know of one that is stuck.
-        """
+        """Seconds until a request of these parts would be answered."""
         largest_s = max(part.cost_s for part in parts)
         before_s = self._line.cost_s + sum(part.cost_s for part in parts) - largest_s
-        left_s = before_s * self._off
-        busy_s = sorted(abs(one.end_s - now_s) if one else 0.0 for one in self._running)
-        for lanes, (level_s, next_s) in enumerate(
-            zip(busy_s, [*busy_s[1:], math.inf], strict=True), start=1
-        ):
-            if left_s <= (next_s - level_s) * lanes:
-                break
-            left_s -= (next_s - level_s) * lanes
-        return level_s + left_s / lanes + largest_s * self._off
+        return self._passes.done_in_s(now_s, before_s, largest_s)
 
     def _refusal(self, done_s: float) -> Refused:
-        if self._line.parts or any(self._running):
+        if self._line.parts or self._passes.idle < self._passes.lanes:
             return Refused()
         return Refused(
             f"this takes about {done_s:.2g} s, and {self._deadline_s:g} s is the limit: "
@@ -208,11 +187,13 @@ class Lanes:
             result: Sequence[Any] | Exception
             try:
                 result = turn.run([text for part in parts for text in part.texts])
-                self._learn(turn.cost_s, perf_counter() - begin_s)
             except Exception as error:
                 result = error
+            took_s = perf_counter() - begin_s
             with self._lock:  # before anybody hears of it and sends another
-                self._running[lane] = None
+                self._passes.end(lane)
+                if not isinstance(result, Exception):
+                    self._passes.learn(turn.cost_s, took_s)
             self._tell(parts, result, begin_s)
 
     def _next(self, lane: int) -> Turn | None:
@@ -224,8 +205,7 @@ class Lanes:
             late = self._drop()
             turn = self._turn(self._take() if self._line.parts else [])
             if turn.parts:
-                end_s = perf_counter() + turn.cost_s * self._off
-                self._running[lane] = Running(end_s, turn.cpus)
+                self._passes.begin(lane, perf_counter(), turn.cost_s, turn.cpus)
         if late:
             self._tell(late, Refused())
         return turn
@@ -241,14 +221,13 @@ class Lanes:
 
     def _spare(self) -> int:
         """Lanes' CPUs that are idle and stay it when all that waits has one."""
-        taken = sum(one.cpus for one in self._running if one)
-        return len(self._running) - taken - len(self._line.parts)
+        return self._passes.idle_cpus - len(self._line.parts)
 
     def _look_around(self, parts: Sequence[Part], now_s: float) -> None:
         """How often requests meet, when another is about to join the line."""
         if self._wide:
             room = self._spare() - self._wide.lanes if len(parts) == 1 else -1
-            lasts_s = self._wide.costs.of(*parts[0].size) * self._off
+            lasts_s = self._wide.costs.of(*parts[0].size) * self._passes.off
             self._meetings.arrived(now_s, room, lasts_s)
 
     def _drop(self) -> list[Part]:
@@ -256,7 +235,7 @@ class Lanes:
         now_s, late = perf_counter(), []
         while self._line.parts:
             part = self._line.parts[0]
-            if now_s + part.cost_s * self._off <= part.job.deadline_s:
+            if now_s + part.cost_s * self._passes.off <= part.job.deadline_s:
                 break
             self._line.forget(part.job)
             late.append(part)
@@ -268,13 +247,13 @@ class Lanes:
         chosen = [0]
         if self._most_tokens is not None and len(looked_at) > 1:
             # What other lanes could do at the same time is better not run one after the other.
-            fair = -(-len(self._line.parts) // self._running.count(None))
+            fair = -(-len(self._line.parts) // self._passes.idle)
             chosen = pack(
                 [part.size for part in looked_at],
                 self._costs,
                 self._most_tokens,
                 self._most_texts,
-                lanes=len(self._running),
+                lanes=self._passes.lanes,
                 beyond=len(self._line.parts) - len(looked_at),
             )[:fair]
             chosen = chosen[: self._in_time([looked_at[index] for index in chosen], now_s)]
@@ -297,11 +276,8 @@ class Lanes:
     def _in_time(self, parts: Sequence[Part], now_s: float) -> int:
         """How many of them, the head first, one pass can hold that is not too long for it."""
         left_s = min(self._longest_pass_s, parts[0].job.deadline_s - now_s)
-        ends_s = accumulate(part.cost_s * self._off for part in parts)
+        ends_s = accumulate(part.cost_s * self._passes.off for part in parts)
         return max(1, sum(end_s <= left_s for end_s in ends_s))
-
-    def _learn(self, expected_s: float, took_s: float) -> None:
-        self._off += SMOOTHING * (took_s / expected_s - self._off)
 
     def _tell(
         self,

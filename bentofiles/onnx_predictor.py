@@ -1,5 +1,7 @@
 """ONNX Runtime and the tokenizers library: neither torch nor transformers is needed."""
 
+from operator import attrgetter
+
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -7,9 +9,15 @@ from tokenizers import Tokenizer
 
 from bentofiles.settings import VariantFile
 
-# ONNX Runtime takes the norm of a layer with AVX2 (microsoft/onnxruntime#31973), but not that of a
-# sum: fused into one operator, the two take four times as long as one after the other.
+# ONNX Runtime 1.31 takes a norm with AVX2 (microsoft/onnxruntime#31973), but a sum and its norm in
+# one operator number by number. tests/benchmarks/bench_graph.py says what that is worth.
 LEFT_APART = ["SkipLayerNormFusion"]
+# What the tokenizer calls the inputs of a graph.
+READ = {
+    "input_ids": attrgetter("ids"),
+    "attention_mask": attrgetter("attention_mask"),
+    "token_type_ids": attrgetter("type_ids"),
+}
 
 
 class OnnxPredictor:
@@ -31,7 +39,7 @@ class OnnxPredictor:
             providers=["CPUExecutionProvider"],
             disabled_optimizers=LEFT_APART,
         )
-        self.inputs = [node.name for node in self.session.get_inputs()]
+        self.inputs = [(node.name, READ[node.name]) for node in self.session.get_inputs()]
 
     def widened(self, times: int) -> "OnnxPredictor":
         """The same model with a larger thread pool; the weights are mapped, and so the same."""
@@ -45,12 +53,10 @@ class OnnxPredictor:
     def feed(self, texts: list[str]) -> dict[str, npt.NDArray[np.int64]]:
         """The graph's inputs, each of shape (len(texts), tokens of the longest)."""
         encodings = self.tokenizer.encode_batch_fast(texts)  # without offsets
-        columns = {
-            "input_ids": [encoding.ids for encoding in encodings],
-            "attention_mask": [encoding.attention_mask for encoding in encodings],
-            "token_type_ids": [encoding.type_ids for encoding in encodings],
+        return {
+            name: np.array([read(encoding) for encoding in encodings], dtype=np.int64)
+            for name, read in self.inputs
         }
-        return {name: np.array(columns[name], dtype=np.int64) for name in self.inputs}
 
 
 def load_tokenizer(variant: VariantFile) -> Tokenizer:

@@ -16,6 +16,7 @@ LONG_WORD = 12  # letters; where words are longer than this on average, they are
 Run = Callable[[list[str]], Any]  # texts to one row each
 SHORT, LONG = "film " * 12, "film " * 60  # what is measured with
 FEWEST_TURNS, MOST_TURNS, ENOUGH_S = 2, 20, 0.2
+LEAST_S = 1e-9  # of a token, where a clock saw none
 # What a pass takes beside the model: a thread that wakes, another that hears of it, a turn of the
 # event loop. Between 0.15 and 0.3 ms where the model itself takes 2 ms.
 HAND_OVER_S = 0.0002
@@ -133,13 +134,12 @@ def pack(
 def measure(
     run: Run, clock: Callable[[], float], wide: Run | None = None
 ) -> tuple[Costs, Costs | None]:
-    """Costs of this model on this machine, from about 20 passes over a short text and fewer others.
-
-    `wide` is another way to run it; its costs are the second, for one text at a time.
+    """Costs of this model on this machine, and those of `wide`, another way to run it.
 
     Two lengths of a single text give the cost of a token and what a pass of one text costs beside.
     A batch of the short text then says how much of that is the pass's: what a second text in it
-    does not pay again, for instance because the weights are read once for a batch.
+    does not pay again, for instance because the weights are read once for a batch. The other way
+    is taken to save as much. Each is run 3 to 21 times.
     """
     together = 4
     passes = [(run, [SHORT]), (run, [LONG]), (run, [SHORT] * together)]
@@ -148,24 +148,19 @@ def measure(
     short_s, long_s, batch_s, *wide_s = (took_s + HAND_OVER_S for took_s in _fastest(passes, clock))
     # 4 * (call + text + tokens), against call + 4 * (text + tokens): what is saved is 3 * call.
     call_s = min(short_s, max(0.0, (together * short_s - batch_s) / (together - 1)))
-    return _with_call(call_s, short_s, long_s), _alone(*wide_s) if wide else None
+    return _fit(call_s, short_s, long_s), _fit(call_s, *wide_s) if wide else None
 
 
-def _alone(short_s: float, long_s: float) -> Costs:
-    """Costs through one SHORT and one LONG, where no text shares a pass."""
+def _fit(call_s: float, short_s: float, long_s: float) -> Costs:
+    """Costs through one SHORT and one LONG, with so much for the pass."""
     short, long = _tokens(SHORT.encode()), _tokens(LONG.encode())
-    token_s = max(1e-9, (long_s - short_s) / (long - short))
-    return Costs(max(0.0, short_s - short * token_s), token_s)
-
-
-def _with_call(call_s: float, short_s: float, long_s: float) -> Costs:
-    """Costs through one SHORT and one LONG, of which so much is the call's."""
-    alone = _alone(short_s, long_s)
-    if call_s <= alone.call_s:
-        return Costs(call_s, alone.token_s, alone.call_s - call_s)
-    # Attention grows with the square of the length: what goes through one must be above the other.
-    short, long = _tokens(SHORT.encode()), _tokens(LONG.encode())
-    return Costs(call_s, max(1e-9, (short_s - call_s) / short, (long_s - call_s) / long))
+    token_s = max(LEAST_S, (long_s - short_s) / (long - short))
+    beside_s = short_s - short * token_s
+    if call_s <= beside_s:
+        return Costs(call_s, token_s, beside_s - call_s)
+    # Attention grows with the square of the length, and the line begins too low: the one that
+    # begins with the pass's cost and meets LONG is above SHORT.
+    return Costs(call_s, max(LEAST_S, (long_s - call_s) / long))
 
 
 def _fastest(passes: Sequence[tuple[Run, list[str]]], clock: Callable[[], float]) -> list[float]:

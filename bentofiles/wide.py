@@ -16,7 +16,7 @@ SMOOTHING = 0.05  # weight of a new request in how often requests meet
 class Wide:
     """Another way to run the model, on the CPUs of `lanes` lanes.
 
-    `costs` are those of one text at a time, `narrow` those of the usual way.
+    `costs` are those of this way, `narrow` those of the usual one.
     """
 
     run: Run

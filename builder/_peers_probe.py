@@ -60,7 +60,7 @@ def limit(
 
 @dataclass(frozen=True)
 class Limit:
-    """The best way of calling the model, and what it gets through in each."""
+    """The best way of calling the model, and what the model gets through in each way."""
 
     way: Way
     probes: Mapping[str, float]

@@ -81,7 +81,7 @@ def _artifact_lines(build: Build) -> list[str]:
     if artifact is None:
         return []
     counts = artifact["operators"]
-    telling = ("Attention", "QAttention", "LayerNormalization", "BiasGelu")
+    telling = ("Attention", "QAttention", "BiasGelu")
     graph = ", ".join(f"{counts[name]} {name}" for name in telling if name in counts)
     isa = f"; {artifact['weights']} weights for {artifact['isa']}" if "isa" in artifact else ""
     lines = [f"  graph     {graph}{isa}"]

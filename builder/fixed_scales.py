@@ -1,11 +1,11 @@
 """Fixed scales in an int8 graph, where `DynamicQuantizeLinear` takes one from each batch.
 
 The rest of the graph is what ONNX Runtime's dynamic quantization made of it, and so are the
-integer kernels: `QAttention` and `MatMulIntegerToFloat`.
+integer kernels: `QAttention` and `MatMulIntegerToFloat`. The second adds a bias by itself.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 from onnx import ModelProto, NodeProto
@@ -34,7 +34,7 @@ def freeze(model: ModelProto, limits: Mapping[str, Range]) -> None:
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
-    weights = {tensor.name for tensor in graph.initializer}
+    vectors = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
     instead: dict[str, NodeProto] = {}
     gone: set[str] = set()
     for node in graph.node:
@@ -52,12 +52,9 @@ def freeze(model: ModelProto, limits: Mapping[str, Range]) -> None:
             (both,) = [maker[name] for name in rescaled.input if name != cast.output[0]]
             a, b, a_zero, b_zero = node.input
             gone |= {cast.output[0], rescaled.output[0], both.output[0]}
-            last, bias = rescaled, []
-            if [after.op_type for after in readers[rescaled.output[0]]] == ["Add"]:
-                (add,) = readers[rescaled.output[0]]
-                if bias := [name for name in add.input if name in weights]:
-                    gone.add(add.output[0])
-                    last = add
+            last, bias = _bias(readers[rescaled.output[0]], vectors) or (rescaled, [])
+            if bias:
+                gone.add(last.output[0])
             instead[node.output[0]] = make_node(
                 "MatMulIntegerToFloat",
                 [a, b, *both.input, a_zero, b_zero, *bias],
@@ -68,3 +65,11 @@ def freeze(model: ModelProto, limits: Mapping[str, Range]) -> None:
     nodes = [instead.get(node.output[0], node) for node in graph.node if node.output[0] not in gone]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _bias(readers: Sequence[NodeProto], vectors: Set[str]) -> tuple[NodeProto, list[str]] | None:
+    """The Add that alone reads a product, and the bias that it adds; None if that is not so."""
+    if [reader.op_type for reader in readers] != ["Add"]:
+        return None
+    bias = [name for name in readers[0].input if name in vectors]
+    return (readers[0], bias) if bias else None

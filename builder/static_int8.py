@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
+from bentofiles import onnx_predictor
 from builder import artifacts, digests
 from builder.artifacts import Artifact
 from builder.calibration import PERCENTILE, Calibration, ranges
@@ -46,7 +47,10 @@ def quantized(
         "texts": digests.of_json(calibration.texts),
         "most_flips": most_flips,
         "libraries": library_versions(("onnx", "onnxruntime", "tokenizers")),
-        "code": digests.of_files({name: here.with_name(name) for name in CODE}),
+        "code": digests.of_files(
+            {name: here.with_name(name) for name in CODE}
+            | {"onnx_predictor.py": Path(onnx_predictor.__file__)}
+        ),
     }
 
     def fill(folder: Path) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""ONNX Runtime instead of PyTorch, on a graph with fused attention, layer norm and GELU.
+"""ONNX Runtime instead of PyTorch, on a graph with fused attention and GELU.
 
 Why there is no layer for OpenVINO (2026.4.1): on the same fp32 graph it is slower for a short text
 and at best 7% faster, and it has no rule for the QAttention of the int8 one. CPU ms a call, one

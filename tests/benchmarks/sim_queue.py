@@ -1,6 +1,6 @@
 """What the choices of `microbatch` are worth, on a simulated machine without other tenants.
 
-    python tests/benchmarks/sim_queue.py [--lanes 2] [--costs 0.65 0.13 69] ...
+    python tests/benchmarks/sim_queue.py [--lanes 2] [--costs 0.68 0.15 68.5] ...
 
 A real machine hides a tenth of the latency behind what else it does; here the same arrivals meet
 the same costs under every choice, and `bentofiles.packing.pack` and `bentofiles.wide` are those of

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from bentofiles.packing import HAND_OVER_S, Costs, Size, measure, pack, size_of, split
+from bentofiles.packing import HAND_OVER_S, LONG, SHORT, Costs, Size, measure, pack, size_of, split
 from builder.paths import BUNDLED_MODEL
 
 CHEAP_CALLS = Costs(call_s=0.0001, token_s=0.0001)
@@ -128,30 +128,38 @@ def test_measured_costs_are_those_of_the_model(text_s: float) -> None:
         assert found.of(*size) == pytest.approx(true.of(*size) + HAND_OVER_S)
 
 
-def test_where_length_counts_twice_no_pass_takes_longer_than_expected() -> None:
-    """The line through two lengths begins below zero then, and the call is measured apart."""
+@pytest.mark.parametrize(
+    ("short_ms", "long_ms", "batch_ms"),
+    [
+        (1.0, 8.0, 3.7),  # attention: the line through both lengths begins below zero
+        (1.0, 8.0, 4.7),  # and a batch takes longer than its parts
+        (1.0, 4.0, 4.7),
+        (1.0, 4.0, 0.5),  # a batch faster than one: a moment when the machine was slow
+        (2.0, 1.0, 8.0),
+    ],
+)
+def test_no_measured_pass_is_expected_to_be_shorter(
+    short_ms: float, long_ms: float, batch_ms: float
+) -> None:
     clock = [0.0]
-
-    def seconds(texts: int, tokens: float) -> float:
-        return 0.001 + texts * (tokens * 1e-4 + tokens**2 * 1e-6)
+    took_ms = {SHORT: short_ms, LONG: long_ms}
 
     def run(texts: list[str]) -> None:
-        clock[0] += seconds(*size_of(texts, 10**6))
+        clock[0] += (batch_ms if len(texts) > 1 else took_ms[texts[0]]) / 1e3
 
-    found, _ = measure(run, lambda: clock[0])
-    for size in (Size(1, 17), Size(4, 17), Size(1, 70)):
-        assert found.of(*size) >= seconds(*size)
-    saved_s = found.of(1, 17) + found.of(3, 17) - found.of(4, 17)
-    assert saved_s == pytest.approx(0.001 + HAND_OVER_S)
+    found, wide = measure(run, lambda: clock[0], run)
+    assert wide and wide.of(1, 100) == pytest.approx(found.of(1, 100))
+    for text, single_ms in took_ms.items():
+        assert found.of(*size_of([text], 512)) >= single_ms / 1e3 + HAND_OVER_S - 1e-9
+    assert min(found.call_s, found.token_s, found.text_s) >= 0
 
 
 def test_two_ways_are_compared_by_the_length_of_a_text() -> None:
     """One is faster for short texts, the other for long ones."""
-    costs = [Costs(call_s=0.001, token_s=0.0002), Costs(call_s=0.004, token_s=0.0001)]
+    costs = [Costs(0.001, token_s=0.0002), Costs(0.001, token_s=0.0001, text_s=0.003)]
     clock = [0.0]
     found = measure(way(clock, costs[0]), lambda: clock[0], way(clock, costs[1]))
     for measured, true in zip(found, costs, strict=True):
         assert measured is not None
-        for tokens in (10, 100, 500):
-            expected_s = true.of(1, tokens) + HAND_OVER_S
-            assert measured.of(1, tokens) == pytest.approx(expected_s)
+        for size in (Size(1, 10), Size(1, 100), Size(1, 500), Size(8, 30)):
+            assert measured.of(*size) == pytest.approx(true.of(*size) + HAND_OVER_S)

@@ -47,7 +47,6 @@ def test_weights_go_beside_the_graph_and_change_nothing(
 
 
 def test_a_sum_and_its_norm_are_not_fused_again(tmp_path: Path) -> None:
-    """Together in one operator they take several times as long."""
     rng = np.random.default_rng(1)
     scale, shift = rng.normal(size=(2, WIDTH)).astype(np.float32)
     shape = [2, 3, WIDTH]
@@ -72,6 +71,9 @@ def test_a_sum_and_its_norm_are_not_fused_again(tmp_path: Path) -> None:
 def test_a_layer_that_was_not_fused_is_named() -> None:
     whole = {"Attention": 2, "LayerNormalization": 5, "BiasGelu": 2}
     require_fused(whole, layers=2)
+    require_fused(whole | {"EmbedLayerNormalization": 1, "LayerNormalization": 4}, layers=2)
+    with pytest.raises(OptbuildError, match="with 4 LayerNormalization instead of 5"):
+        require_fused(whole | {"LayerNormalization": 4}, layers=2)
     with pytest.raises(OptbuildError, match="with 0 BiasGelu instead of 2"):
         require_fused(whole | {"BiasGelu": 0}, layers=2)
 

@@ -67,6 +67,7 @@ def test_every_product_runs_on_integers_with_a_fixed_scale(
     operators = export.operator_counts(made.path / GRAPH)
     assert not {"DynamicQuantizeLinear", "MatMulInteger", "MatMul", "Gemm"} & set(operators)
     assert (operators["LayerNormalization"], operators["BiasGelu"]) == (5, 2)
+    assert operators["Add"] == 7  # a bias is added by the product before it
 
 
 @pytest.mark.thorough

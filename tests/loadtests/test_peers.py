@@ -1,12 +1,21 @@
 """The peers' files: what can be said of them without their libraries."""
 
 import ast
+import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
+import onnxruntime
 import pytest
 
+from bentofiles.onnx_predictor import LEFT_APART, OnnxPredictor
+from bentofiles.settings import read_variant
 from builder._peers_script import folder, peers, read_script
+from builder.paths import BUNDLED_MODEL
+from loadtests.peers._model import Model
+from variants._spec import compose
 
 ROOT = Path(__file__).parents[2]
 NAMES = peers(folder())
@@ -50,3 +59,35 @@ def test_every_setting_that_is_tried_is_one_that_the_peer_reads(name: str) -> No
     read = set(re.findall(r'setting\("(\w+)"\)', path.read_text(encoding="utf-8")))
     for settings in read_script(path).settings:
         assert set(settings) == read
+
+
+def test_a_peer_opens_the_graph_as_a_bento_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"labels": ["bad", "good"], "max_tokens": 8, "pad_id": 0, "pad_token": "<pad>"}
+    content = {"settings": compose("onnx").settings(), "model": facts}
+    (tmp_path / "variant.json").write_text(json.dumps(content))
+    (tmp_path / "model").mkdir()
+    shutil.copy(BUNDLED_MODEL / "tokenizer.json", tmp_path / "model")
+    opened: list[Any] = []
+
+    class Session:
+        def __init__(self, path: str, options: onnxruntime.SessionOptions, **how: Any) -> None:
+            spinning = options.get_session_config_entry("session.intra_op.allow_spinning")
+            level = options.graph_optimization_level
+            opened.append((path, options.intra_op_num_threads, spinning, level, how))
+
+        def get_inputs(self) -> list[Any]:
+            raise InterruptedError
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setenv("PEER_SOURCES", str(tmp_path))
+    monkeypatch.setenv("RAYON_NUM_THREADS", "1")  # what the peer sets, for this test only
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    with pytest.raises(InterruptedError):
+        OnnxPredictor(read_variant(tmp_path), threads=1)
+    with pytest.raises(InterruptedError):
+        Model(threads=1)
+    ours, theirs = opened
+    assert ours == theirs
+    assert ours[-1]["disabled_optimizers"] == LEFT_APART
