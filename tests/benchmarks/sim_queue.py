@@ -1,6 +1,6 @@
 """What the choices of `microbatch` are worth, on a simulated machine without other tenants.
 
-    python tests/benchmarks/sim_queue.py [--lanes 2] [--costs 0.68 0.15 68.5] ...
+    python tests/benchmarks/sim_queue.py [--lanes 2] [--costs 0.61 0.02 42] ...
 
 A real machine hides a tenth of the latency behind what else it does; here the same arrivals meet
 the same costs under every choice, and `bentofiles.packing.pack` and `bentofiles.wide` are those of
@@ -242,7 +242,7 @@ def main() -> None:
         type=float,
         nargs=3,
         metavar=("CALL_MS", "TEXT_MS", "TOKEN_US"),
-        default=(0.68, 0.15, 68.5),
+        default=(0.61, 0.02, 42.0),
         help="of a pass on one lane",
     )
     parser.add_argument(
@@ -250,7 +250,7 @@ def main() -> None:
         type=float,
         nargs=2,
         metavar=("CALL_MS", "TOKEN_US"),
-        default=(1.37, 41.5),
+        default=(0.85, 35.0),
         help="of one text on --wide-lanes",
     )
     parser.add_argument("--wide-lanes", type=int, default=2)
