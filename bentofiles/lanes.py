@@ -215,7 +215,7 @@ class Lanes:
         wide = self._wide
         if wide and len(parts) == 1 and self._spare() >= wide.lanes:
             size = parts[0].size
-            if wide.pays(size, self._meetings.share):
+            if wide.pays(size, parts[0].cost_s, self._meetings.share):
                 return Turn(parts, wide.run, wide.costs.of(*size), wide.lanes)
         return Turn(parts, self._run, sum(part.cost_s for part in parts))
 

@@ -88,7 +88,7 @@ def measure_ways(predictor: Predictor, lanes: int) -> tuple[Costs, Wide | None]:
     widened = predictor.widened(lanes) if lanes > 1 else None
     run = widened.probabilities if widened else None
     costs, wide = measure(predictor.probabilities, perf_counter, run)
-    return costs, Wide(run, lanes, costs=wide, narrow=costs) if run and wide else None
+    return costs, Wide(run, lanes, wide) if run and wide else None
 
 
 class Lean(Contract):

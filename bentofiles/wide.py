@@ -14,19 +14,18 @@ SMOOTHING = 0.05  # weight of a new request in how often requests meet
 
 @dataclass(frozen=True)
 class Wide:
-    """Another way to run the model, on the CPUs of `lanes` lanes.
-
-    `costs` are those of this way, `narrow` those of the usual one.
-    """
+    """Another way to run the model, on the CPUs of `lanes` lanes, and what that costs."""
 
     run: Run
     lanes: int
     costs: Costs
-    narrow: Costs
 
-    def pays(self, size: Size, met: float) -> bool:
-        """Whether to run a request so, if a share `met` of its like meet the next one."""
-        wide_s, narrow_s = self.costs.of(*size), self.narrow.of(*size)
+    def pays(self, size: Size, narrow_s: float, met: float) -> bool:
+        """Whether to run a request so that takes `narrow_s` on one lane.
+
+        A share `met` of its like meet the next one.
+        """
+        wide_s = self.costs.of(*size)
         gained_s, taken_s = narrow_s - wide_s, self.lanes * wide_s - narrow_s
         return wide_s < GAIN * narrow_s and gained_s * (1 - met) > taken_s * met
 

@@ -35,7 +35,7 @@ from loadtests._texts import load_texts  # noqa: E402
 
 Floats = npt.NDArray[np.float64]
 Together = Callable[[Sequence[Size], int, "Machine"], list[int]]
-Widely = Callable[[Size, float, Wide], bool]
+Widely = Callable[[Size, float, "Machine"], bool]
 How = tuple[Together, Widely]
 
 MOST_TOKENS, MOST_TEXTS, LOOKED_AT = 2048, 32, 64  # as `microbatch` has them
@@ -62,16 +62,12 @@ class Machine:
     """Lanes and costs."""
 
     lanes: int
+    costs: Costs  # of a pass on one lane
     wide: Wide
 
     def capacity_rps(self, sizes: Sequence[Size]) -> float:
         """Single requests a second with all lanes busy."""
         return self.lanes / float(np.mean([self.costs.of(*size) for size in sizes]))
-
-    @property
-    def costs(self) -> Costs:
-        """Of a pass on one lane."""
-        return self.wide.narrow
 
 
 def alone(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
@@ -89,11 +85,16 @@ def ours(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
     return pack(waiting, machine.costs, MOST_TOKENS, MOST_TEXTS, lanes=machine.lanes, beyond=beyond)
 
 
+def pays(size: Size, met: float, machine: Machine) -> bool:
+    """Whether the Bento takes idle CPUs."""
+    return machine.wide.pays(size, machine.costs.of(*size), met)
+
+
 TOGETHER: dict[str, Together] = {"alone": alone, "cheaper": cheaper, "pack": ours}
 WIDELY: dict[str, Widely] = {
-    "never": lambda size, met, wide: False,
-    "always": lambda size, met, wide: wide.pays(size, 0.0),
-    "pays": lambda size, met, wide: wide.pays(size, met),
+    "never": lambda size, met, machine: False,
+    "always": lambda size, met, machine: pays(size, 0.0, machine),
+    "pays": pays,
 }
 HOWS = (
     ("alone", "never"),
@@ -183,7 +184,7 @@ class Simulation:
         factor = self.factors[members[0]]
         wide = machine.wide
         room = len(members) == 1 and self._spare() >= wide.lanes
-        if room and self.widely(size, self.meetings.share, wide):
+        if room and self.widely(size, self.meetings.share, machine):
             return Pass(members, factor * wide.costs.of(*size), wide.lanes)
         tokens = max(self.sizes[index].tokens for index in members)
         return Pass(members, factor * machine.costs.of(len(members), tokens), 1)
@@ -259,7 +260,7 @@ def main() -> None:
     costs = Costs(call_ms / 1e3, token_us / 1e6, text_ms / 1e3)
     call_ms, token_us = options.wide
     wide = Costs(call_ms / 1e3, token_us / 1e6)
-    machine = Machine(options.lanes, Wide(lambda texts: None, options.wide_lanes, wide, costs))
+    machine = Machine(options.lanes, costs, Wide(lambda texts: None, options.wide_lanes, wide))
     texts = [size_of([text], 512) for text in load_texts(None).texts]
     print(
         f"{machine.capacity_rps(texts):.0f} single requests a second; mean, p50, p99 of latency\n"

@@ -96,9 +96,8 @@ def test_a_request_that_finds_the_lanes_idle_has_all_their_cpus(
     saved: float, texts: list[str], wide: bool
 ) -> None:
     narrowly, widely = Model(), Model()
-    narrow = Costs(call_s=0.01, token_s=1e-6)
     faster = Costs(call_s=0.01 * (1 - saved), token_s=1e-6 * (1 - saved))
-    with opened(narrowly, count=2, wide=Wide(widely, 2, faster, narrow)) as lanes:
+    with opened(narrowly, count=2, wide=Wide(widely, 2, faster)) as lanes:
 
         async def story() -> None:
             widely.gate.clear()
@@ -118,8 +117,8 @@ def test_a_request_that_finds_the_lanes_idle_has_all_their_cpus(
 
 def test_what_others_wait_behind_takes_one_lane() -> None:
     narrowly, widely = Model(), Model()
-    fast, slow = Costs(1e-4, 1e-7), Costs(0.01, 1e-6)
-    with opened(narrowly, count=1, wide=Wide(widely, 1, fast, slow), most_tokens=None) as lanes:
+    fast = Costs(1e-4, 1e-7)
+    with opened(narrowly, count=1, wide=Wide(widely, 1, fast), most_tokens=None) as lanes:
 
         async def story() -> None:
             widely.gate.clear()
@@ -137,7 +136,7 @@ def test_what_others_wait_behind_takes_one_lane() -> None:
 def test_where_requests_often_meet_each_has_one_lane_until_they_are_rare_again() -> None:
     narrowly, widely = Model(), Model()
     fast, slow = Costs(0.06, 1e-7), Costs(0.1, 1e-6)
-    with opened(narrowly, count=2, wide=Wide(widely, 2, fast, slow)) as lanes:
+    with opened(narrowly, count=2, costs=slow, wide=Wide(widely, 2, fast)) as lanes:
 
         async def story() -> None:
             for _ in range(60):
@@ -156,8 +155,8 @@ def test_where_requests_often_meet_each_has_one_lane_until_they_are_rare_again()
 
 def test_a_wide_pass_that_fails_gives_its_cpus_back() -> None:
     widely = Model()
-    fast, slow = Costs(1e-4, 1e-7), Costs(0.01, 1e-6)
-    with opened(Model(), count=2, wide=Wide(widely, 2, fast, slow)) as lanes:
+    fast = Costs(1e-4, 1e-7)
+    with opened(Model(), count=2, wide=Wide(widely, 2, fast)) as lanes:
 
         async def story() -> None:
             with pytest.raises(ValueError, match="bad"):
@@ -192,8 +191,8 @@ def test_more_run_together_the_more_wait_for_each_lane() -> None:
 
 def test_a_wide_pass_takes_the_cpus_of_the_lanes_that_it_needs() -> None:
     narrowly, widely = Model(), Model()
-    fast, slow = Costs(1e-4, 1e-7), Costs(0.01, 1e-6)
-    with opened(narrowly, count=3, wide=Wide(widely, 2, fast, slow)) as lanes:
+    fast = Costs(1e-4, 1e-7)
+    with opened(narrowly, count=3, wide=Wide(widely, 2, fast)) as lanes:
 
         async def story() -> None:
             widely.gate.clear()

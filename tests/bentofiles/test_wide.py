@@ -9,10 +9,6 @@ from bentofiles.wide import Meetings, Wide
 ONE = Size(1, 30.0)
 
 
-def wide(narrow_s: float, wide_s: float, lanes: int = 2) -> Wide:
-    return Wide(lambda texts: None, lanes, Costs(wide_s, 0.0), Costs(narrow_s, 0.0))
-
-
 @pytest.mark.parametrize(
     ("narrow_s", "wide_s", "most_met"),
     [
@@ -25,10 +21,10 @@ def wide(narrow_s: float, wide_s: float, lanes: int = 2) -> Wide:
 def test_what_a_request_gains_stands_against_what_it_takes_from_those_it_meets(
     narrow_s: float, wide_s: float, most_met: float
 ) -> None:
-    way = wide(narrow_s, wide_s)
+    way = Wide(lambda texts: None, 2, Costs(wide_s, 0.0))
     for met in np.linspace(0, 1, 41).tolist():
         if abs(met - most_met) > 0.01:
-            assert way.pays(ONE, met) == (met < most_met)
+            assert way.pays(ONE, narrow_s, met) == (met < most_met)
 
 
 def test_requests_that_follow_each_other_do_not_meet() -> None:
