@@ -51,10 +51,8 @@ def freeze(model: ModelProto, limits: Mapping[str, Range]) -> None:
             (rescaled,) = readers[cast.output[0]]
             (both,) = [maker[name] for name in rescaled.input if name != cast.output[0]]
             a, b, a_zero, b_zero = node.input
-            gone |= {cast.output[0], rescaled.output[0], both.output[0]}
-            last, bias = _bias(readers[rescaled.output[0]], vectors) or (rescaled, [])
-            if bias:
-                gone.add(last.output[0])
+            last, bias = _with_bias(rescaled, readers, vectors)
+            gone |= {one.output[0] for one in (cast, rescaled, both, last)}
             instead[node.output[0]] = make_node(
                 "MatMulIntegerToFloat",
                 [a, b, *both.input, a_zero, b_zero, *bias],
@@ -67,9 +65,11 @@ def freeze(model: ModelProto, limits: Mapping[str, Range]) -> None:
     graph.node.extend(nodes)
 
 
-def _bias(readers: Sequence[NodeProto], vectors: Set[str]) -> tuple[NodeProto, list[str]] | None:
-    """The Add that alone reads a product, and the bias that it adds; None if that is not so."""
-    if [reader.op_type for reader in readers] != ["Add"]:
-        return None
-    bias = [name for name in readers[0].input if name in vectors]
-    return (readers[0], bias) if bias else None
+def _with_bias(
+    product: NodeProto, readers: Mapping[str, Sequence[NodeProto]], vectors: Set[str]
+) -> tuple[NodeProto, list[str]]:
+    """What ends a product, and its bias: the Add of one if that alone reads it, else itself."""
+    after = readers[product.output[0]]
+    alone = [reader.op_type for reader in after] == ["Add"]
+    bias = [name for name in after[0].input if name in vectors] if alone else []
+    return (after[0], bias) if bias else (product, [])
