@@ -22,21 +22,29 @@ def run(graph: Path, rows: np.ndarray) -> np.ndarray:
     return np.asarray(found)
 
 
+def save(
+    graph: Path,
+    nodes: list[onnx.NodeProto],
+    inputs: list[str],
+    shape: list[int | None],
+    weights: dict[str, np.ndarray],
+) -> None:
+    """A graph from these inputs to `y`, all of one shape."""
+    *given, y = (make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (*inputs, "y"))
+    constants = [onnx.numpy_helper.from_array(values, name) for name, values in weights.items()]
+    made = make_graph(nodes, "a test", given, [y], constants)
+    model = make_model(made, opset_imports=[make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(graph))
+
+
 def test_weights_go_beside_the_graph_and_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPTBUILD_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(1)
     weights = rng.normal(size=(WIDTH, WIDTH)).astype(np.float32)
-    made = make_graph(
-        [make_node("MatMul", ["x", "w"], ["y"])],
-        "one layer",
-        [make_tensor_value_info("x", TensorProto.FLOAT, [None, WIDTH])],
-        [make_tensor_value_info("y", TensorProto.FLOAT, [None, WIDTH])],
-        [onnx.numpy_helper.from_array(weights, "w")],
-    )
-    model = make_model(made, opset_imports=[make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, str(tmp_path / GRAPH))
+    product = make_node("MatMul", ["x", "w"], ["y"])
+    save(tmp_path / GRAPH, [product], ["x"], [None, WIDTH], {"w": weights})
     found = mapped(Artifact(tmp_path, {"operators": 1}, "the graph"))
     assert found.facts == {"operators": 1}
     assert (found.path / WEIGHTS).stat().st_size >= weights.nbytes
@@ -47,24 +55,13 @@ def test_weights_go_beside_the_graph_and_change_nothing(
 
 
 def test_a_sum_and_its_norm_are_not_fused_again(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    scale, shift = rng.normal(size=(2, WIDTH)).astype(np.float32)
+    scale, shift = np.random.default_rng(1).normal(size=(2, WIDTH)).astype(np.float32)
+    nodes = [
+        make_node("Add", ["x", "skip"], ["sum"]),
+        make_node("LayerNormalization", ["sum", "scale", "shift"], ["y"], axis=-1),
+    ]
     shape = [2, 3, WIDTH]
-    made = make_graph(
-        [
-            make_node("Add", ["x", "skip"], ["sum"]),
-            make_node("LayerNormalization", ["sum", "scale", "shift"], ["y"], axis=-1),
-        ],
-        "a residual connection",
-        [make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "skip")],
-        [make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-        [
-            onnx.numpy_helper.from_array(values, name)
-            for name, values in (("scale", scale), ("shift", shift))
-        ],
-    )
-    model = make_model(made, opset_imports=[make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, str(tmp_path / GRAPH))
+    save(tmp_path / GRAPH, nodes, ["x", "skip"], shape, {"scale": scale, "shift": shift})
     assert running_counts(tmp_path / GRAPH) == {"Add": 1, "LayerNormalization": 1}
 
 
