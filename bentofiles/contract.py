@@ -9,8 +9,9 @@ has no limit for heads; where clients are not trusted, a proxy in front has to h
 """
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from time import perf_counter
 from typing import Any
 
@@ -30,22 +31,26 @@ MAX_BODY_BYTES = 1 << 20
 MAX_DISCARDED_BYTES = 16 << 20
 MAX_TEXTS = 64
 MAX_IN_FLIGHT = 128  # requests in one worker, waiting or running
-# Requests in one worker whose body is on its way, and the bytes of those: a client that sends
-# slowly, or nothing after its headers, takes no place from one that has sent what it wants.
+# Requests in one worker whose body is on its way: a client that sends slowly, or nothing after its
+# headers, takes no place from one that has sent what it wants.
 MAX_ARRIVING = 4096
-MAX_ARRIVING_BYTES = 128 << 20
+MAX_HELD_BYTES = 128 << 20  # of bodies in one worker, arriving, waiting or running
 BODY_TIMEOUT_S = 10.0
 DEADLINE_S = 25.0  # below BentoML's own limit, which answers 504
 RETRY_AFTER = (b"retry-after", b"1")
 
 
 class Refusal(Exception):
-    """A request that is answered with an error status."""
+    """A request that is answered with an error status.
 
-    def __init__(self, status: int, reason: str) -> None:
+    `cause`: what stood in the way of a good one, in a word, for who counts them.
+    """
+
+    def __init__(self, status: int, reason: str, cause: str = "") -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.cause = cause
 
 
 class Contract:
@@ -66,20 +71,23 @@ class Contract:
             return
         if self.leaving.watched:
             send = _closing(send, self.leaving)
-        begin_s = perf_counter()
+        begin_s, cause = perf_counter(), ""
         try:
             headers = dict(scope["headers"])
             _require_json(headers)
             body = await self.arriving.read(headers, receive)
             begin_s = perf_counter()
-            status = await self._forward(scope, headers, parse_texts(body), receive, send)
+            texts, size = parse_texts(body), len(body)
+            del body  # the texts are as large
+            with self.arriving.held(size):
+                status = await self._forward(scope, headers, texts, receive, send)
         except Refusal as refusal:
-            status = refusal.status
+            status, cause = refusal.status, refusal.cause
             await _refuse(send, refusal)
         except Exception:
             self.count(500, perf_counter() - begin_s)  # which is what the server makes of it
             raise
-        self.count(status, perf_counter() - begin_s)
+        self.count(status, perf_counter() - begin_s, cause)
 
     async def _forward(
         self,
@@ -90,7 +98,8 @@ class Contract:
         send: Send,
     ) -> int:
         if self.in_flight >= self.most_in_flight:
-            raise Refusal(503, f"{self.in_flight} requests are in progress: try again later")
+            reason = f"{self.in_flight} requests are in progress: try again later"
+            raise Refusal(503, reason, "in_flight")
         self.in_flight += 1
         try:
             return await self.forward(scope, headers, texts, receive, send)
@@ -120,13 +129,13 @@ class Contract:
             raise no_answer() from None
         return answer.status
 
-    def count(self, status: int, took_s: float) -> None:
-        """Called with the status of every answer, and how long it took from the body on."""
+    def count(self, status: int, took_s: float, cause: str = "") -> None:
+        """Called with the status of every answer, how long it took from the body on, and why."""
 
 
 def no_answer() -> Refusal:
     """What a request gets whose answer takes longer than any variant may take."""
-    return Refusal(503, f"no answer within {DEADLINE_S:g} s: try again later")
+    return Refusal(503, f"no answer within {DEADLINE_S:g} s: try again later", "stuck")
 
 
 def parse_texts(body: bytes) -> list[str]:
@@ -192,7 +201,7 @@ class Arrival:
 
 
 class Arriving:
-    """The bodies on their way to one worker."""
+    """The bodies on their way to one worker, and the memory of those until they are answered."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -205,7 +214,8 @@ class Arriving:
         if int(headers.get(b"content-length", b"0")) > MAX_DISCARDED_BYTES:
             raise _too_large()
         if self.requests >= MAX_ARRIVING:
-            raise Refusal(503, f"{self.requests} requests are arriving: try again later")
+            reason = f"{self.requests} requests are arriving: try again later"
+            raise Refusal(503, reason, "arriving")
         body = bytearray()
         arrival = Arrival()
         self._slow.add(arrival, BODY_TIMEOUT_S)
@@ -224,6 +234,20 @@ class Arriving:
             raise _too_large()
         return bytes(body)
 
+    @contextlib.contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Have so many bytes counted as in memory; raises Refusal if there are too many."""
+        self._hold(size)
+        try:
+            yield
+        finally:
+            self.held_bytes -= size
+
+    def _hold(self, size: int) -> None:
+        if self.held_bytes + size > MAX_HELD_BYTES:
+            raise Refusal(503, "too much text waits for an answer: try again later", "memory")
+        self.held_bytes += size
+
     async def _fill(self, body: bytearray, receive: Receive) -> int:
         """Bytes that arrived, more than MAX_BODY_BYTES of which are not kept."""
         arrived = 0
@@ -234,10 +258,8 @@ class Arriving:
             chunk = message.get("body", b"")
             arrived += len(chunk)
             if arrived <= MAX_BODY_BYTES:
+                self._hold(len(chunk))
                 body += chunk
-                self.held_bytes += len(chunk)
-                if self.held_bytes > MAX_ARRIVING_BYTES:
-                    raise Refusal(503, "too many bodies are arriving: try again later")
             if not message.get("more_body", False):
                 break
         return arrived

@@ -132,22 +132,30 @@ class Lanes:
         """Passes that wait for a lane."""
         return len(self._line.parts)
 
-    def close(self) -> None:
-        """Let the lanes end after what they are running."""
+    def stuck(self, after_s: float) -> bool:
+        """Whether every lane has been at its pass for so long."""
+        with self._lock:
+            return self._passes.begun_s() <= perf_counter() - after_s
+
+    def close(self, within_s: float = 5.0) -> None:
+        """Let the lanes end after what they are running; what is stuck ends with the process."""
         self._closed = True
         for _ in self._threads:
             self._called.put(None)
+        end_s = perf_counter() + within_s
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, end_s - perf_counter()))
 
     def _parts(self, job: Job, texts: Sequence[str]) -> list[Part]:
         if len(texts) == 1 or self._most_tokens is None:
             size = size_of(texts, self._most_text_tokens)
             return [Part(job, range(len(texts)), texts, size, self._costs.of(*size))]
-        tokens = [size_of([text], self._most_text_tokens).tokens for text in texts]
+        sizes = [size_of([text], self._most_text_tokens) for text in texts]
+        tokens = [size.tokens for size in sizes]
         parts = []
         for places in split(tokens, self._costs, self._most_tokens, self._most_texts):
-            size = Size(len(places), tokens[places[0]])
+            beside_s = sum(sizes[place].beside_s for place in places)
+            size = Size(len(places), tokens[places[0]], beside_s)
             these = [texts[place] for place in places]
             parts.append(Part(job, places, these, size, self._costs.of(*size)))
         return parts

@@ -7,6 +7,7 @@ requests no longer pass where BentoML counts them.
 import asyncio
 import gc
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -43,6 +44,10 @@ class Desk:
         self._begins = [f'{{"label":{json.dumps(label)},"score":' for label in labels]
         self.lanes: Lanes | None = None
         self.metrics: Metrics | None = None
+
+    def stuck(self, after_s: float) -> bool:
+        """Whether nothing has got on in the loaded model for so long."""
+        return self.lanes is not None and self.lanes.stuck(after_s)
 
     def open(self, lanes: Lanes, metrics: Metrics) -> None:
         """The model is loaded: requests can be answered."""
@@ -120,20 +125,25 @@ class Lean(Contract):
     ) -> int:
         """Run the model on the texts; returns the status."""
         if (lanes := self.desk.lanes) is None:
-            raise Refusal(503, "the model is not loaded yet")
+            raise Refusal(503, "the model is not loaded yet", "loading")
         try:
             rows = await self._watch.result(lanes.submit(texts), receive)
         except Refused as refused:
-            raise Refusal(503, str(refused)) from None
+            raise Refusal(503, str(refused), "deadline") from None
+        except (Refusal, asyncio.CancelledError):
+            raise
+        except Exception:
+            logging.getLogger("bentoml.lean").exception("the model fails")
+            raise Refusal(500, "the model fails on this: the server's log says how") from None
         if rows is None:
             return 499  # nobody to answer; nginx's code for it, seen in the metrics only
         await send_answer(send, 200, f"[{','.join(rows)}]".encode())
         return 200
 
-    def count(self, status: int, took_s: float) -> None:
+    def count(self, status: int, took_s: float, cause: str = "") -> None:
         """Every answer of `/predict`, refusals included."""
         if self.desk.metrics is not None:
-            self.desk.metrics.answered(status, took_s)
+            self.desk.metrics.answered(status, took_s, cause)
 
 
 class Watch:

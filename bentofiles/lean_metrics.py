@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 # An encoder on a CPU answers within milliseconds; the default buckets begin at 5 ms.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Of a refusal: no time before the deadline, too many requests waiting or arriving, too much text
+# in memory, a pass that does not end, a model that is not there yet.
+CAUSES = ("deadline", "in_flight", "arriving", "memory", "stuck", "loading")
 REQUESTS_IN_A_BATCH = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -32,6 +35,13 @@ class Metrics:
         self._requests = Count("optbuild_requests_total", "Answers of /predict", ["status"])
         for status in (200, 400, 500, 503):  # on the page from the start, as zeros
             self._requests.labels(str(status))
+        self._rejected = Count(
+            "optbuild_rejected_total",
+            "Requests of /predict that got 503, by what was lacking",
+            ["reason"],
+        )
+        for cause in CAUSES:
+            self._rejected.labels(cause)
         self._latency = Histogram(
             "optbuild_latency_seconds", "From body to answer", buckets=SECONDS
         )
@@ -42,9 +52,9 @@ class Metrics:
         self._answers = Together(self._count_answers)
         self._passes = Together(self._count_passes)
 
-    def answered(self, status: int, took_s: float) -> None:
-        """Count an answer, and its latency if it is a good one."""
-        self._answers.add((status, took_s))
+    def answered(self, status: int, took_s: float, cause: str = "") -> None:
+        """Count an answer, and its latency if it is a good one; `cause` of a 503 is in CAUSES."""
+        self._answers.add((status, took_s, cause))
 
     def ran(self, requests: int, queued_s: Sequence[float]) -> None:
         """Count a pass of so many requests, and the waits of those that it was the first of."""
@@ -64,10 +74,12 @@ class Metrics:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # ships half its types
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
-    def _count_answers(self, answers: Sequence[tuple[int, float]]) -> None:
-        for status, count in Counter(status for status, _ in answers).items():
+    def _count_answers(self, answers: Sequence[tuple[int, float, str]]) -> None:
+        for status, count in Counter(status for status, _, _ in answers).items():
             self._requests.labels(str(status)).inc(count)
-        _observe(self._latency, [took_s for status, took_s in answers if status == 200])
+        for cause, count in Counter(cause for _, _, cause in answers if cause).items():
+            self._rejected.labels(cause).inc(count)
+        _observe(self._latency, [took_s for status, took_s, _ in answers if status == 200])
 
     def _count_passes(self, passes: Sequence[tuple[int, Sequence[float]]]) -> None:
         _observe(self._batch, [requests for requests, _ in passes])

@@ -23,6 +23,8 @@ HAND_OVER_S = 0.0002
 # Who profits from a shorter line, for each who stands in it: those who come before it is empty do
 # too, and they are 1 / (1 - load) times as many. Between 2 and 4, simulations differ little.
 FOLLOWERS = 3
+# The tokenizer reads all of a text before what is too much of it is cut off.
+READ_S = 1e-6  # a character; 0.4 to 1.2 us by kind of text
 LETTERS_AND_SPACE = (string.ascii_letters + " ").encode()
 
 
@@ -34,28 +36,33 @@ class Costs:
     token_s: float
     text_s: float = 0.0
 
-    def of(self, texts: int, tokens: float) -> float:
-        """Expected seconds for `texts` texts padded to `tokens` tokens."""
-        return self.call_s + texts * (self.text_s + self.token_s * tokens)
+    def of(self, texts: int, tokens: float, beside_s: float = 0.0) -> float:
+        """Expected seconds for `texts` texts padded to `tokens` tokens, and `beside_s` more."""
+        return self.call_s + texts * (self.text_s + self.token_s * tokens) + beside_s
 
 
 class Size(NamedTuple):
-    """How large a request is: its texts, and the estimated tokens of the longest."""
+    """How large a request is: its texts, the estimated tokens of the longest, and what is beside.
+
+    That are the seconds which the tokenizer takes for text that the model never sees.
+    """
 
     texts: int
     tokens: float
+    beside_s: float = 0.0
 
 
 def size_of(texts: Sequence[str], most_tokens: int) -> Size:
-    """Texts, and the estimated tokens of the longest: real ones are known after tokenizing only.
+    """The size of these texts, with estimated tokens: real ones are known after tokenizing only.
 
     That takes 100 us for a sentence and 1 ms for a review, and this runs on the event loop: 1 and
     2.5 us.
     """
-    # What is cut off changes nothing: every character counts for at least a quarter.
+    # What is cut off has no tokens left: every character counts for at least a quarter.
     enough = int(most_tokens * CHARACTERS_A_TOKEN)
     tokens = max(_tokens(text[:enough].encode()) for text in texts)
-    return Size(len(texts), min(float(most_tokens), tokens))
+    cut_off = sum(max(0, len(text) - enough) for text in texts)
+    return Size(len(texts), min(float(most_tokens), tokens), READ_S * cut_off)
 
 
 def _tokens(text: bytes) -> float:

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 SMOOTHING = 0.05  # weight of a new pass in how far the costs are off
+# A process that was stopped for a while says nothing of the passes to come: one counts as at most
+# so many times what was expected.
+MOST_OFF = 4.0
 
 
 class Running(NamedTuple):
-    """A pass under way: when it ends, as expected, and on how many lanes' CPUs it runs."""
+    """A pass under way: from when, until when as expected, and on how many lanes' CPUs."""
 
+    begin_s: float
     end_s: float
     cpus: int
 
@@ -36,9 +40,13 @@ class Passes:
         """Lanes' CPUs that no pass runs on; negative where passes share one."""
         return self.lanes - sum(one.cpus for one in self._under_way())
 
+    def begun_s(self) -> float:
+        """When the latest of the passes began; infinite while a lane is idle."""
+        return max(one.begin_s if one else math.inf for one in self._of_lane)
+
     def begin(self, lane: int, now_s: float, cost_s: float, cpus: int) -> None:
         """A lane takes up a pass of such a cost."""
-        self._of_lane[lane] = Running(now_s + cost_s * self.off, cpus)
+        self._of_lane[lane] = Running(now_s, now_s + cost_s * self.off, cpus)
 
     def end(self, lane: int) -> None:
         """A lane has done its pass."""
@@ -46,7 +54,7 @@ class Passes:
 
     def learn(self, cost_s: float, took_s: float) -> None:
         """A pass of such a cost took so long."""
-        self.off += SMOOTHING * (took_s / cost_s - self.off)
+        self.off += SMOOTHING * (min(took_s / cost_s, MOST_OFF * self.off) - self.off)
 
     def done_in_s(self, now_s: float, before_s: float, own_s: float) -> float:
         """Seconds until what costs `own_s` is done, if what costs `before_s` goes before it.

@@ -6,7 +6,7 @@ from typing import Any
 import bentoml
 from pydantic import BaseModel
 
-from bentofiles.contract import App, Contract
+from bentofiles.contract import DEADLINE_S, App, Contract
 from bentofiles.lean import Desk, Lean, open_desk
 from bentofiles.lifecycle import Roll, die_with_parent
 from bentofiles.predictor import load_predictor
@@ -14,10 +14,15 @@ from bentofiles.settings import Settings, read_variant
 
 VARIANT = read_variant()
 DESK = Desk(VARIANT.model.labels)
-if not VARIANT.settings.lean:
+if VARIANT.settings.lean:
+    from bentofiles.bounded_head import bound_heads  # httptools is in lean Bentos only
+
+    bound_heads()
+else:
     # Uvicorn takes these wherever they are installed. Only the layer that brings them may have
     # them, or a variant would depend on what else stands in its environment.
     sys.modules["uvloop"] = sys.modules["httptools"] = None  # type: ignore[assignment]  # not found
+STUCK_S = 300.0  # 64 reviews in one pass of a large model on half a CPU take a minute
 WARM_UP = ["A film.", "A slow, warm and rather long film about a summer by the sea. " * 4]
 
 
@@ -78,8 +83,12 @@ class Classifier:
         self.roll.sign()
 
     def __is_ready__(self) -> bool:
-        """Answer of `/readyz`: every worker has loaded and warmed up."""
-        return self.roll.complete()
+        """Answer of `/readyz`: every worker has loaded and warmed up, and this one gets on."""
+        return self.roll.complete() and not DESK.stuck(DEADLINE_S)
+
+    def __is_alive__(self) -> bool:
+        """Answer of `/livez`: false where only a restart helps."""
+        return not DESK.stuck(STUCK_S)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # bentoml is read without types
     def leave(self) -> None:

@@ -146,7 +146,7 @@ def test_clients_that_send_nothing_take_no_place_and_are_cut_off(
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("bound", ["MAX_ARRIVING", "MAX_ARRIVING_BYTES"])
+@pytest.mark.parametrize("bound", ["MAX_ARRIVING", "MAX_HELD_BYTES"])
 def test_bodies_under_way_are_bounded_too(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
     monkeypatch.setattr(contract, "BODY_TIMEOUT_S", 0.1)
     monkeypatch.setattr(contract, bound, 3)
@@ -156,6 +156,26 @@ def test_bodies_under_way_are_bounded_too(monkeypatch: pytest.MonkeyPatch, bound
         statuses = await asyncio.gather(*Slow(app, 5, begins=b"{").tasks)
         assert sorted(statuses) == [408, 408, 408, 503, 503]
         assert (app.arriving.requests, app.arriving.held_bytes) == (0, 0)
+
+    asyncio.run(story())
+
+
+def test_text_that_waits_for_an_answer_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"texts": ["a"]}'
+    monkeypatch.setattr(contract, "MAX_HELD_BYTES", 3 * len(body))
+
+    async def story() -> None:
+        service = Service()
+        service.gate.clear()
+        app = Contract(service)
+        tasks = [asyncio.create_task(exchange(app, body)) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        service.gate.set()
+        assert (
+            sorted(status for status, _, _ in await asyncio.gather(*tasks)) == [200] * 3 + [503] * 2
+        )
+        assert (app.in_flight, app.arriving.held_bytes) == (0, 0)
+        assert (await exchange(app, body))[0] == 200
 
     asyncio.run(story())
 

@@ -312,6 +312,45 @@ def test_behind_a_stuck_pass_a_request_is_refused_at_once() -> None:
         play(story)
 
 
+def test_lanes_are_stuck_when_none_has_got_on_for_a_while_and_end_all_the_same() -> None:
+    model = Model()
+    model.gate.clear()
+    with opened(model, count=2) as lanes:
+
+        async def story() -> None:
+            first = lanes.submit(["first"])
+            await until(lambda: len(model.batches) == 1)
+            await asyncio.sleep(0.05)
+            assert not lanes.stuck(after_s=0.02)  # the other lane is idle
+            second = lanes.submit(["second"])
+            await until(lambda: len(model.batches) == 2)
+            assert not lanes.stuck(after_s=10)
+            await until(lambda: lanes.stuck(after_s=0.02))
+            lanes.close(within_s=0.01)  # waits no longer
+            model.gate.set()
+            await asyncio.gather(first, second)
+            assert not lanes.stuck(after_s=0)
+
+        play(story)
+
+
+def test_much_text_that_is_cut_off_takes_its_time_too() -> None:
+    model = Model()
+    with opened(model, deadline_s=0.5) as lanes:
+
+        async def story() -> None:
+            model.gate.clear()
+            first = lanes.submit(["first"])
+            await until(lambda: model.batches)
+            with pytest.raises(Refused):  # a tokenizer reads a million characters a second
+                lanes.submit(["film " * 100_000])
+            second = lanes.submit(["film " * 200])
+            model.gate.set()
+            await asyncio.gather(first, second)
+
+        play(story)
+
+
 def test_a_stuck_pass_does_not_stop_the_other_lane() -> None:
     model = Model()
     model.gate.clear()

@@ -43,9 +43,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.causes: list[str] = []
 
-    def answered(self, status: int, took_s: float) -> None:
+    def answered(self, status: int, took_s: float, cause: str) -> None:
         self.statuses.append(status)
+        self.causes.append(cause)
         assert 0 <= took_s < 60
 
     def page(self) -> tuple[bytes, str]:
@@ -149,12 +151,14 @@ def test_a_pass_that_is_stuck_is_answered_when_the_time_is_over(
     assert model.answers[0].cancelled()
 
 
-def test_a_failure_of_the_model_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    counted: list[int] = []
-    monkeypatch.setattr(Lean, "count", lambda self, status, took_s: counted.append(status))
-    with pytest.raises(ValueError, match="broken"):  # the server answers 500 and logs it
-        ask(Model(fails=True), "/predict", {"texts": ["a"]})
-    assert counted == [500]
+def test_a_failure_of_the_model_is_an_answer_in_json_and_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    status, headers, body, metrics = ask(Model(fails=True), "/predict", {"texts": ["a"]})
+    assert (status, metrics.statuses) == (500, [500])
+    assert headers["content-type"] == "application/json"
+    assert "log" in json.loads(body)["error"]
+    assert "the model is broken" in caplog.text
 
 
 @pytest.mark.parametrize(("path", "status"), [("/metrics", 200), ("/livez", 299), ("/docs", 299)])

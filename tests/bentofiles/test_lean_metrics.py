@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from bentofiles.lean_metrics import SECONDS, Metrics, _observe
+from bentofiles.lean_metrics import CAUSES, SECONDS, Metrics, _observe
 
 
 def test_many_amounts_at_a_time_count_as_one_by_one() -> None:
@@ -23,3 +23,5 @@ def test_what_has_not_happened_yet_is_on_the_page_as_a_zero() -> None:
     page = Metrics().page()[0].decode()
     for status in (200, 400, 500, 503):
         assert f'optbuild_requests_total{{status="{status}"}} 0.0' in page
+    for cause in CAUSES:
+        assert f'optbuild_rejected_total{{reason="{cause}"}} 0.0' in page

@@ -72,6 +72,12 @@ def test_the_length_of_a_request_is_that_of_its_longest_text() -> None:
     assert size_of(["film " * 800], 256).tokens == 256
 
 
+def test_what_is_cut_off_costs_time_and_no_tokens() -> None:
+    beyond = size_of(["film " * 20_000, "short"], 256)
+    assert (beyond.texts, beyond.tokens) == (2, 256)
+    assert CHEAP_CALLS.of(*beyond) - CHEAP_CALLS.of(2, 256) == pytest.approx(0.1, rel=0.02)
+
+
 @pytest.mark.parametrize(
     "text",
     [

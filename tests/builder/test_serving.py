@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -109,6 +110,20 @@ def test_a_body_over_the_limit_is_413(server: Server) -> None:
     status, content = post(server, b'{"texts": ["' + b"x" * 2_000_000 + b'"]}')
     assert status == 413
     assert json.loads(content)["error"]
+
+
+def test_a_head_that_never_ends_is_cut_off(server: Server) -> None:
+    sent, answer = 0, b""
+    with socket.create_connection((server.host, server.port), timeout=30) as sock:
+        sock.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Endless: ")
+        try:
+            while sent < 64 << 20:
+                sent += sock.send(b"x" * 65536)
+            answer = sock.recv(65536)
+        except ConnectionError:
+            pass  # closed while this still sends
+    assert sent < 64 << 20 or b"400" in answer.partition(b"\r\n")[0]
+    assert post(server, b'{"texts": ["fine"]}')[0] == 200
 
 
 def test_long_and_odd_texts_are_answered(server: Server) -> None:
