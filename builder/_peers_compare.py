@@ -24,6 +24,7 @@ from builder.build_all import build_all
 from builder.experiment import serve_locally
 from builder.export import GRAPH
 from builder.files import write_json
+from builder.machine import machine_words
 from builder.model import resolve
 from deploy.target import Target
 from loadtests._texts import Texts, load_texts
@@ -81,7 +82,7 @@ def compare(options: Options, console: Console) -> str:
             known = {peer: found for peer, found in known.items() if peer in pythons}
             others = {peer: python for peer, python in pythons.items() if peer not in known}
             tuned = known | _tune(options, others, sources, texts, answers, console)
-            plan = _plan(choices, builds, graph, probe, tuned, broken, tuple(known))
+            plan = _plan(options, choices, builds, graph, probe, tuned, broken, tuple(known))
             plans.save(plan, directory)
         else:
             plan = kept
@@ -179,7 +180,8 @@ Tuned = dict[str, tuple[Settings | None, dict[str, float | str]]]
 def _taken_over(options: Options, graph: str) -> Tuned:
     """What an earlier comparison found of peers whose files still offer those settings.
 
-    Raises OptbuildError if it was on another model.
+    Those that have other versions by now are tuned anew. Raises OptbuildError if it was on another
+    model or another kind of machine.
     """
     if options.settings_of is None:
         return {}
@@ -191,10 +193,17 @@ def _taken_over(options: Options, graph: str) -> Tuned:
             f"the settings in {options.settings_of} were found on another model or another "
             "quantization: leave --settings-of out"
         )
+    if before.machine != machine_words():
+        raise OptbuildError(
+            f"the settings in {options.settings_of} were found on another machine "
+            f"({before.machine}): leave --settings-of out"
+        )
+    scripts = {peer: read_script(options.scripts / f"{peer}.py") for peer in options.peers}
     return {
         peer: (before.settings[peer], dict(before.probes[peer]))
-        for peer in options.peers
-        if before.settings.get(peer) in read_script(options.scripts / f"{peer}.py").settings
+        for peer, script in scripts.items()
+        if before.settings.get(peer) in script.settings
+        and list(before.requirements[peer]) == list(script.requirements)
     }
 
 
@@ -221,6 +230,7 @@ def _tune(
 
 
 def _plan(
+    options: Options,
     choices: Choices,
     builds: Sequence[Build],
     graph: str,
@@ -235,10 +245,14 @@ def _plan(
             absent[peer] = "; ".join(map(str, found.values()))
     return Plan(
         choices=choices,
+        machine=machine_words(),
         limit_way=probe.way,
         limit_probes=probe.probes,
         graph_sha256=graph,
         tags=tuple(build.tag for build in builds),
+        requirements={
+            peer: read_script(options.scripts / f"{peer}.py").requirements for peer in tuned
+        },
         settings={peer: best for peer, (best, _) in tuned.items() if best is not None},
         probes={peer: found for peer, (_, found) in tuned.items()},
         absent=absent,

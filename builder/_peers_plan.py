@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,10 @@ class Plan:
     choices: Choices
     limit_way: Way  # how the model is called for the in-process limit
     limit_probes: Mapping[str, float]  # texts a second of every way, before the first block
+    machine: str  # its CPUs, in words
     graph_sha256: str  # of the one model that everybody serves
     tags: tuple[str, ...]  # of our Bentos
+    requirements: Mapping[str, Sequence[str]]  # what each peer's environment was made from
     settings: Mapping[str, Settings]  # the best of each peer that takes part
     probes: Mapping[str, Mapping[str, float | str]]  # of each peer, by settings: requests/s or why
     absent: Mapping[str, str]  # peers that do not take part, and why

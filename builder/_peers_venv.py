@@ -17,7 +17,7 @@ INSTALL_TIMEOUT_S = 1800.0  # Ray and Triton are some hundred megabytes each
 def ensure_venv(folder: Path, requirements: Sequence[str]) -> Path:
     """The Python of a venv that holds exactly these requirements; installs them if need be.
 
-    Raises OptbuildError with pip's last line of error if they cannot be installed.
+    Raises OptbuildError if there is none to be had, with pip's first line of error if it has one.
     """
     python = folder / "bin" / "python"
     stamp = folder / "installed"
@@ -25,7 +25,10 @@ def ensure_venv(folder: Path, requirements: Sequence[str]) -> Path:
     with locked(folder.with_name(f"{folder.name}.lock")):
         if stamp.exists() and stamp.read_text(encoding="utf-8") == key:
             return python
-        venv.create(folder, with_pip=bool(requirements), clear=True)
+        try:
+            venv.create(folder, with_pip=bool(requirements), clear=True)
+        except subprocess.CalledProcessError as error:
+            raise OptbuildError(f"no virtual environment can be made: {error}", 1) from error
         if requirements:
             _install(python, requirements, folder / "install.log")
         stamp.write_text(key, encoding="utf-8")

@@ -23,15 +23,14 @@ def markdown(plan: Plan, table: Table) -> str:
         "it is better, with the exact signed-rank interval (its level in brackets where that is "
         "not 95% or more). The in-process limit is the same session and tokenizer called without "
         f"a server: {plan.limit_way}, the best of {len(plan.limit_probes)} ways before the first "
-        "block.",
+        f"block. The machine: {plan.machine}.",
     ]
     for load in plan.choices.loads:
         lines += ["", f"## {load}: {_load(plan, load)}", ""]
         lines += _section([row for row in table.rows if row.load == load])
-        lines += [f"| {peer} | | not measured, see below | | | | | |" for peer in plan.absent]
+        lines += _without(plan, table, load)
     lines += ["", "## Who took part", ""]
     lines += [_settings(plan, peer) for peer in plan.settings]
-    lines += [f"- {peer}: not measured: {reason}" for peer, reason in plan.absent.items()]
     lines += [
         f"- {contender}: {words.plural(runs, 'run')} without a result: {reason}"
         for (contender, reason), runs in table.failures.items()
@@ -46,7 +45,17 @@ def markdown(plan: Plan, table: Table) -> str:
 
 def _settings(plan: Plan, peer: str) -> str:
     earlier = " (found in an earlier comparison)" if peer in plan.taken_over else ""
-    return f"- {peer}: {settings_words(plan.settings[peer])}{earlier}"
+    packages = ", ".join(plan.requirements[peer])
+    return f"- {peer}: {settings_words(plan.settings[peer])}{earlier}; {packages}"
+
+
+def _without(plan: Plan, table: Table, load: str) -> Iterator[str]:
+    """A row for each that has no result under a load, which says why."""
+    measured = {row.contender for row in table.rows if row.load == load}
+    failed = {name: reason for name, reason in table.failures if name not in measured}
+    for name, reason in {**plan.absent, **failed}.items():
+        said = " ".join(reason.replace("|", "/").split())
+        yield f"| {name} | | not measured: {said} | | | | | |"
 
 
 def _load(plan: Plan, load: str) -> str:

@@ -54,6 +54,11 @@ def machine_facts() -> dict[str, object]:
     }
 
 
+def machine_words() -> str:
+    """Its CPUs as a reader would name them, e.g. "2 x AMD EPYC (avx2, fma)"."""
+    return f"{len(os.sched_getaffinity(0))} x {_cpu_model()} ({', '.join(recorded_flags())})"
+
+
 def host(file: Path = MACHINE_ID) -> str | None:
     """Which machine this is, among others of its size; None where the system does not say.
 

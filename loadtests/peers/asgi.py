@@ -11,9 +11,12 @@
 # [tool.optbuild]
 # settings = [
 #     {workers = 1, lanes = "cpus", batch = 1},
+#     {workers = 1, lanes = "cpus", batch = 4},
 #     {workers = 1, lanes = "cpus", batch = 8},
+#     {workers = 1, lanes = "cpus", batch = 16},
 #     {workers = 1, lanes = 1, batch = 1},
 #     {workers = 1, lanes = 1, batch = 8},
+#     {workers = "cpus", lanes = 1, batch = 1},
 #     {workers = "cpus", lanes = 1, batch = 8},
 # ]
 # ///
@@ -22,15 +25,20 @@
 The model runs on threads of its own, never on the event loop. A free thread takes what waits, up
 to `batch` requests, and never waits for more. uvloop and httptools, as uvicorn's documentation
 recommends; no access log. Three shapes are tried: one process with a lane for each CPU, one with a
-single lane whose passes take every CPU, and a process for each CPU that share the socket.
+single lane whose passes take every CPU, and a process for each CPU with a socket of its own on the
+same port (`SO_REUSEPORT`: of one shared socket, one process can take every connection).
 """
 
 import asyncio
-import gc
 import json
+import multiprocessing
 import queue
+import signal
+import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import uvicorn
@@ -85,6 +93,9 @@ class App:
 
     batcher: Batcher
 
+    def __init__(self, loaded: Barrier) -> None:
+        self.loaded = loaded  # in every process: none listens before
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Load the model at startup, then answer `POST /predict`."""
         if scope["type"] == "lifespan":
@@ -107,8 +118,7 @@ class App:
             if event == "lifespan.startup":
                 loop = asyncio.get_running_loop()
                 self.batcher = Batcher(setting("lanes"), setting("batch"), loop)
-                gc.collect()
-                gc.freeze()  # what is loaded stays: looking through it again only costs time
+                self.loaded.wait()
             await send({"type": f"{event}.complete"})
             if event == "lifespan.shutdown":
                 return
@@ -120,16 +130,22 @@ async def _send(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-app = App()
+def serve(loaded: Barrier) -> None:
+    """One process: serve until told to stop."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((HOST, port()))
+    config = uvicorn.Config(
+        App(loaded), loop="uvloop", http="httptools", access_log=False, log_level="warning"
+    )
+    uvicorn.Server(config).run([listener])
+
 
 if __name__ == "__main__":
-    uvicorn.run(
-        "loadtests.peers.asgi:app",
-        host=HOST,
-        port=port(),
-        workers=setting("workers"),
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-    )
+    processes = multiprocessing.get_context("spawn")
+    together = processes.Barrier(setting("workers"))
+    for _ in range(setting("workers") - 1):
+        processes.Process(target=serve, args=(together,), daemon=True).start()
+    # Uvicorn ends by the signal that it was told to end by: leave in order, and take the others.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    serve(together)

@@ -8,18 +8,22 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1},
-#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 0},
-#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1},
-#     {workers = 1, threads = "cpus", batch = 1, fast_queue = 1},
-#     {workers = 1, threads = "cpus", batch = 8, fast_queue = 1},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = "cpus"},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = 1},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1, fronts = 1},
+#     {workers = "cpus", threads = 1, batch = 4, fast_queue = 1, fronts = 1},
+#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = "cpus"},
+#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = 1},
+#     {workers = 1, threads = "cpus", batch = 1, fast_queue = 1, fronts = 1},
+#     {workers = 1, threads = "cpus", batch = 8, fast_queue = 1, fronts = 1},
 # ]
 # ///
 """LitServe: a worker process for each CPU, or one with a thread for each, and its own batching.
 
 `fast_queue` (ZeroMQ between the HTTP server and the workers) is tried with and without. LitServe
 collects a batch until it is full or `batch_timeout` has passed: 1 ms, so that a lone request
-hardly waits. One HTTP server for each worker is its default.
+hardly waits. One HTTP server (`fronts`) for each worker is its default; one alone leaves more of
+the CPUs to the workers.
 """
 
 from typing import Any
@@ -74,6 +78,7 @@ if __name__ == "__main__":
     server.run(
         host=HOST,
         port=port(),
+        num_api_servers=setting("fronts"),
         generate_client_file=False,
         log_level="warning",
         access_log=False,

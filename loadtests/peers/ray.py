@@ -9,6 +9,8 @@
 # [tool.optbuild]
 # settings = [
 #     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 1},
+#     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 0},
+#     {workers = "cpus", threads = 1, batch = 4, ha_proxy = 1},
 #     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 0},
 #     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 1},
 #     {workers = 1, threads = "cpus", batch = 1, ha_proxy = 1},

@@ -131,7 +131,7 @@ def test_every_server_meets_every_load_and_what_does_not_work_is_a_row_that_says
     assert "no-such-file.whl" in absent["uninstallable"]
     assert "0.5" in absent["wrong"] and "is right" in absent["wrong"]
     for name in absent:
-        assert f"- {name}: not measured: {absent[name]}" in text
+        assert f"| {name} | | not measured: {absent[name]} |" in text
     assert (out / "peers.md").read_text() == text
 
     runs = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/run.json")}
@@ -164,6 +164,7 @@ def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_
     assert first and second
     assert (first.settings, first.probes) == (second.settings, second.probes)
     assert "- good: die=0 score=1 (found in an earlier comparison)" in text
+    assert first.machine in text
 
     shutil.move(asked.directory, tmp_path / "elsewhere")
     compare(replace(again, resume=True), Console(quiet=True))  # has its settings by now
@@ -172,6 +173,12 @@ def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_
         compare(other, Console(quiet=True))
     _peers_plan.save(replace(first, graph_sha256="another"), tmp_path)
     with pytest.raises(OptbuildError, match="another model"):
+        compare(other, Console(quiet=True))
+    _peers_plan.save(replace(first, machine="a faster one"), tmp_path)
+    with pytest.raises(OptbuildError, match=r"another machine \(a faster one\)"):
+        compare(other, Console(quiet=True))
+    _peers_plan.save(replace(first, requirements={"good": ["good==0.9"]}), tmp_path)
+    with pytest.raises(AssertionError, match="found anew"):
         compare(other, Console(quiet=True))
     (tmp_path / "plan.json").write_text('{"format": 1, "kind": "peers", "choices": {}}')
     with pytest.raises(OptbuildError, match=r"by this version.*leave --settings-of out"):
@@ -392,6 +399,8 @@ def test_a_server_that_stays_busy_makes_way_for_a_fresh_one(
         limit_way=Way(1, 1, 1),
         limit_probes={str(Way(1, 1, 1)): 100.0},
         graph_sha256="",
+        machine="",
+        requirements={},
         tags=(),
         settings={},
         probes={},

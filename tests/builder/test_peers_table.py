@@ -40,6 +40,8 @@ def plan(**changes: Any) -> Plan:
         limit_probes={str(Way(2, 1, 4)): 100.0, str(Way(2, 1, 1)): 90.0},
         graph_sha256="g",
         tags=("a", "b"),
+        machine="2 x Slow CPU (avx2)",
+        requirements={"good": ["good==1.0"]},
         settings={"good": {"batch": 8}},
         probes={},
         absent={"bad": "does not install: ERROR: none"},
@@ -108,5 +110,8 @@ def test_ratios_pair_the_runs_of_a_block_and_failures_are_told(tmp_path: Path) -
     text = markdown(chosen, table)
     assert "| onnx | texts/s | 338 (225 to 450) | 0.450 | 2.000 (2.000 to 2.000) [50.0%] |" in text
     assert "- good: 1 run without a result: no answer in 180 s" in text
-    assert "- bad: not measured: does not install: ERROR: none" in text
+    assert "| bad | | not measured: does not install: ERROR: none |" in text
+    assert "| good | | not measured: no answer in 180 s |" in text
+    assert "- good: batch=8; good==1.0" in text
+    assert "2 x Slow CPU (avx2)" in text
     assert "20 us a request" in text
