@@ -1,8 +1,9 @@
-"""A word of warning where int8 weights meet a CPU that they were not made for."""
+"""A word of warning where a model meets a CPU that it was not made for."""
 
 from pathlib import Path
 
 VNNI = frozenset({"amx_int8", "avx512_vnni", "avx_vnni", "avx_vnni_int8"})
+BF16 = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 EVERYWHERE = frozenset({"sse2", "neon"})  # on any CPU that the wheels run on
 CPU_FACTS = Path("/proc/cpuinfo")
 
@@ -22,6 +23,13 @@ def warning(built_for: str | None, flags: frozenset[str]) -> str | None:
         f"{exact}answers may differ from its check, and be slower; "
         "build it on a CPU like the one that serves"
     )
+
+
+def bf16_warning(flags: frozenset[str]) -> str | None:
+    """What to log for a model in bfloat16 on a CPU with these flags; None if all is well."""
+    if not flags or BF16 & flags:
+        return None
+    return "this CPU has no bfloat16 instructions: this Bento is far slower here than in fp32"
 
 
 def cpu_flags(path: Path = CPU_FACTS) -> frozenset[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bentofiles.cgroup import allowed_cpus
-from bentofiles.isa import cpu_flags, warning
+from bentofiles.isa import bf16_warning, cpu_flags, warning
 from bentofiles.settings import Settings, VariantFile
 
 MOST_WIDE = 4  # threads
@@ -39,12 +39,15 @@ def load_predictor(variant: VariantFile) -> Predictor:
             os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # ONNX Runtime would write a database to the home folder and report usage from a thread.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    said = warning(variant.isa, cpu_flags())
+    if variant.settings.precision == "bf16":
+        said = bf16_warning(cpu_flags())
+    if said:
+        logging.getLogger("bentoml.isa").warning(said)
     # Imported here, because a Bento holds the libraries of its own runtime only.
     if variant.settings.runtime == "onnx":
         from bentofiles.onnx_predictor import OnnxPredictor
 
-        if said := warning(variant.isa, cpu_flags()):
-            logging.getLogger("bentoml.isa").warning(said)
         return OnnxPredictor(variant, threads)
     from bentofiles.torch_predictor import TorchPredictor
 

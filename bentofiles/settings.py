@@ -21,6 +21,7 @@ class Settings:
     lanes: int | str | None
     max_batch_tokens: int | None
     deadline_s: float | None
+    precision: str | None = None
 
 
 @dataclass(frozen=True)

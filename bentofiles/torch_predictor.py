@@ -18,7 +18,7 @@ class TorchPredictor:
         self.pipeline = pipeline(
             "text-classification",
             model=str(variant.model_dir),
-            dtype=torch.float32,
+            dtype=torch.bfloat16 if variant.settings.precision == "bf16" else torch.float32,
             top_k=None,
             truncation=True,
             max_length=variant.model.max_tokens,

@@ -7,11 +7,12 @@ the variant before.
 from pathlib import Path
 from typing import Any
 
+from bentofiles.isa import cpu_flags
 from builder import artifacts, check, company, digests
 from builder.artifacts import Artifact
 from builder.company import Company
 from builder.golden import Golden
-from builder.isa import cpu_flags, int8_target
+from builder.isa import int8_target
 from builder.machine import library_versions
 from builder.model import Model
 
@@ -48,6 +49,7 @@ def _recipe(sources: Path, model: Model, graph: Artifact | None, golden: Golden)
     return {
         "model": model.digest,
         "graph": graph and graph.content_digest,
+        "precision": settings.precision,
         "threads": resolve_threads(settings),
         "isa": int8_target(cpu_flags()).isa,
         "golden": golden.digest,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import bentofiles
+from bentofiles.isa import cpu_flags
 from builder import digests
 from builder.check import Check, Limits, require
 from builder.files import locked, write_json
 from builder.golden import golden_key
-from builder.isa import cpu_flags, int8_target
+from builder.isa import int8_target, require_bf16
 from builder.machine import library_versions
 from builder.model import Model, resolve
 from builder.paths import bentoml_home, cache_dir
@@ -86,6 +87,7 @@ def build(variant: Variant, request: Request, say: Say) -> Build:
     started_s = time.monotonic()
     model = resolve(request.model)
     inside = bento_variant(variant)
+    require_bf16(inside, cpu_flags())
     key = _key(inside, model, request)
     record = cache_dir() / "builds" / f"{key}.json"
     with locked(cache_dir() / "locks" / f"build-{key}.lock"):  # whoever waits finds it built

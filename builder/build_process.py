@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bentofiles.isa import cpu_flags
 from builder import answers, bento, check, export, model, served, static_int8
 from builder.calibration import calibration_for
 from builder.golden import Golden, golden_for, label_indices
-from builder.isa import cpu_flags, int8_target
+from builder.isa import int8_target
 from builder.model import Model
 from builder.oserrors import explain
 from builder.paths import bentoml_home

@@ -1,12 +1,15 @@
-"""Which int8 instructions the CPU has, and what that means for quantization."""
+"""Which instructions the CPU has, and what that means for quantization and bfloat16."""
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
+
+from bentofiles.isa import BF16, cpu_flags
+from variants._errors import OptbuildError
+from variants._layer import Variant
 
 # The flags that decide between int8 kernels, best first.
 INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni", "avx512bw", "avx2")
-RECORDED_FLAGS = (*INT8_FLAGS, "avx512f", "avx512_bf16", "amx_bf16", "fma", "asimddp", "i8mm")
+RECORDED_FLAGS = (*INT8_FLAGS, "avx512f", *sorted(BF16), "fma", "asimddp", "i8mm")
 
 
 @dataclass(frozen=True)
@@ -21,15 +24,6 @@ class Int8Target:
     reduce_range: bool
 
 
-def cpu_flags() -> frozenset[str]:
-    """Instruction-set flags of this CPU, as Linux names them."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        name, _, flags = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            return frozenset(flags.split())
-    return frozenset()
-
-
 def recorded_flags() -> list[str]:
     """Those of RECORDED_FLAGS that this CPU has."""
     flags = cpu_flags()
@@ -42,3 +36,12 @@ def int8_target(flags: frozenset[str], machine: str = platform.machine()) -> Int
         return Int8Target("asimddp" if "asimddp" in flags else "neon", reduce_range=False)
     isa = next((flag for flag in INT8_FLAGS if flag in flags), "sse2")
     return Int8Target(isa, reduce_range=isa not in ("amx_int8", "avx512_vnni", "avx_vnni"))
+
+
+def require_bf16(variant: Variant, flags: frozenset[str]) -> None:
+    """Raise OptbuildError if a variant in bfloat16 is to be built on a CPU without it."""
+    if variant.precision == "bf16" and not BF16 & flags:
+        raise OptbuildError(
+            f"'{variant.spec}' needs a CPU with {' or '.join(sorted(BF16))}, which this one lacks: "
+            "leave bf16 out, or build it on a CPU like the one that is to serve"
+        )

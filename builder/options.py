@@ -26,11 +26,17 @@ def model_options(command: Command) -> Command:
         max_accuracy_drop: float,
         max_flips: float,
         max_batch_flips: float,
+        max_batch_drift: float,
         **kwargs: Any,
     ) -> Any:
         from builder.check import Limits
 
-        limits = Limits(max_accuracy_drop / 100, max_flips / 100, max_batch_flips / 100)
+        limits = Limits(
+            accuracy_drop=max_accuracy_drop / 100,
+            flip_rate=max_flips / 100,
+            company_flip_rate=max_batch_flips / 100,
+            company_drift=max_batch_drift / 100,
+        )
         return command(*args, limits=limits, **kwargs)
 
     options = [
@@ -71,6 +77,13 @@ def model_options(command: Command) -> Command:
             default=2.0,
             show_default=True,
             help="Percent of texts whose label may depend on the texts they are batched with.",
+        ),
+        click.option(
+            "--max-batch-drift",
+            type=Within(0, 100),
+            default=25.0,
+            show_default=True,
+            help="Percentage points by which those may move a probability, its label or not.",
         ),
     ]
     decorated: Any = gathered

@@ -49,6 +49,7 @@ class Variant:
     runtime: Literal["torch", "onnx"] = "torch"
     # Activations' scales from each batch (int8), or from calibration texts (int8-static).
     quantization: Literal["int8", "int8-static"] | None = None
+    precision: Literal["bf16"] | None = None  # of PyTorch; None: fp32
     threads: int | Literal["auto"] | None = None  # None: whatever the library does by itself
     max_batch_size: int | None = None  # None: no batching across requests
     max_batch_wait_s: float | None = None
@@ -71,12 +72,12 @@ class Variant:
         """Everything that decides how the model is served, JSON-ready.
 
         Of the deployment only what is not at its default: what a Bento holds, and its digest,
-        do not depend on how it could be deployed.
+        do not depend on how it could be deployed. Nor do they on a layer that came later.
         """
         return {
             key: value
             for key, value in asdict(self).items()
-            if key != "layers" and not (key in _DEPLOYMENT and value == _DEPLOYMENT[key])
+            if key != "layers" and not (key in _LEFT_OUT and value == _LEFT_OUT[key])
         }
 
     @property
@@ -85,7 +86,7 @@ class Variant:
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
 
 
-_DEPLOYMENT = {"replicas": 1, "cpu_limit": None, "memory_limit_bytes": None}
+_LEFT_OUT = {"replicas": 1, "cpu_limit": None, "memory_limit_bytes": None, "precision": None}
 
 Values = Mapping[str, float | None]
 

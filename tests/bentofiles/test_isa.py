@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bentofiles.isa import cpu_flags, warning
+from bentofiles.isa import bf16_warning, cpu_flags, warning
 
 X86 = frozenset({"sse2", "avx2"})
 
@@ -40,6 +40,11 @@ def test_another_cpu_is(built_for: str, flags: frozenset[str], overflows: bool) 
     assert said is not None and f"checked for {built_for}, which this CPU lacks" in said
     assert ("overflow" in said) is overflows
     assert "\n" not in said
+
+
+def test_bfloat16_on_a_cpu_without_it_is_worth_a_word() -> None:
+    assert "no bfloat16" in (bf16_warning(X86) or "")
+    assert bf16_warning(X86 | {"amx_bf16"}) is bf16_warning(frozenset()) is None
 
 
 def test_flags_are_read_wherever_there_are_any(tmp_path: Path) -> None:

@@ -51,6 +51,18 @@ def test_deployment_layers_share_the_bento_of_what_they_deploy(onnx: Build) -> N
     assert deployed.variant.digest != onnx.variant.digest
 
 
+def test_bf16_is_for_a_cpu_that_has_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder.build.cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(OptbuildError, match=r"needs a CPU with amx_bf16 or .*leave bf16 out"):
+        build_quietly("bf16")
+    # Any CPU can do it, slowly: what comes out is the model, less exactly.
+    monkeypatch.setattr("builder.build.cpu_flags", lambda: frozenset({"avx2", "avx512_bf16"}))
+    bento = build_quietly("bf16+threads=1")
+    assert json.loads((bento.path / "src" / "variant.json").read_text())["settings"]["precision"]
+    assert 1e-6 < bento.check.largest_difference < 0.05
+    assert bento.check.label_flips == 0
+
+
 def test_a_bento_carries_its_settings_and_its_check(onnx: Build) -> None:
     content = json.loads((onnx.path / "src" / "variant.json").read_text())
     assert content["spec"] == "onnx"

@@ -60,16 +60,20 @@ def test_the_sample_is_fixed_whatever_the_order() -> None:
     assert len(sample(many)) == 256
 
 
-@pytest.mark.parametrize(("flips", "passes"), [(2, True), (3, False)])
-def test_the_gate_is_at_the_limit(flips: int, passes: bool) -> None:
-    check = Check("test", 100, 0, 0.0, None, None, Company(100, flips, 0.04))
+@pytest.mark.parametrize(
+    ("flips", "drift", "passes"), [(2, 0.25, True), (3, 0.04, False), (0, 0.26, False)]
+)
+def test_the_gate_is_at_the_limits(flips: int, drift: float, passes: bool) -> None:
+    check = Check("test", 100, 0, 0.0, None, None, Company(100, flips, drift))
     assert Check.from_json(check.to_json()) == check
     if passes:
         require(check, Limits(), "onnx+quantized")
         return
-    with pytest.raises(
-        OptbuildError, match=r"3 of 100 labels differ \(3\.00%, limit 2\.00%\), largest drift 0\.04"
-    ) as caught:
+    said = (
+        rf"{flips} of 100 labels differ \({flips}\.00%, limit 2\.00%\), "
+        rf"largest drift of a probability {drift} \(limit 0\.25\)"
+    )
+    with pytest.raises(OptbuildError, match=said) as caught:
         require(check, Limits(), "onnx+quantized")
     assert caught.value.exit_code == 4
 

@@ -8,13 +8,14 @@ import onnx
 import pytest
 from onnx.numpy_helper import from_array, to_array
 
+from bentofiles.isa import cpu_flags
 from builder import export, static_int8
 from builder.artifacts import Artifact
 from builder.calibration import Calibration, calibration_for, open_graph
 from builder.export import GRAPH
 from builder.fixed_scales import scale_and_zero
 from builder.golden import golden_for
-from builder.isa import cpu_flags, int8_target
+from builder.isa import int8_target
 from builder.model import resolve
 from builder.prepare import Prepared, prepare
 from builder.sensitivity import probabilities

@@ -95,13 +95,14 @@ def test_equal_settings_have_equal_digests_and_others_do_not() -> None:
     ("spec", "remedy"),
     [
         ("onx", "did you mean 'onnx'"),
-        ("zzz", "known: onnx"),
+        ("zzz", "known: bf16, onnx"),
         ("", "as in onnx+batching"),
         ("onnx+", "as in onnx+batching"),
         ("onnx+onnx", "keep one"),
         ("workers=1+workers=2", "keep one"),
         ("baseline+onnx", "use it alone"),
         ("quantized", "write onnx+quantized"),
+        ("onnx+bf16", "are both a runtime: keep one"),
         ("onnx=3", "write just 'onnx'"),
         ("threads=0", "from 1 to 256"),
         ("threads=-1", "a whole number"),
@@ -150,7 +151,7 @@ def test_an_ablation_wants_prerequisites_first() -> None:
 def test_layers_come_by_level_and_say_what_they_take() -> None:
     levels = [LEVELS.index(layer.level) for layer in layers().values()]
     assert levels == sorted(levels)
-    assert list(layers())[:2] == ["onnx", "quantized"]
+    assert list(layers())[:3] == ["bf16", "onnx", "quantized"]
     for layer in layers().values():
         assert layer.summary
         for parameter in layer.parameters:
