@@ -32,9 +32,9 @@ MAX_DISCARDED_BYTES = 16 << 20
 MAX_TEXTS = 64
 MAX_IN_FLIGHT = 128  # requests in one worker, waiting or running
 # Requests in one worker whose body is on its way: a client that sends slowly, or nothing after its
-# headers, takes no place from one that has sent what it wants.
+# headers, takes no place of those in flight.
 MAX_ARRIVING = 4096
-MAX_HELD_BYTES = 128 << 20  # of bodies in one worker, arriving, waiting or running
+MAX_HELD_BYTES = 128 << 20  # in one worker: of bodies that arrive, and of texts that wait
 BODY_TIMEOUT_S = 10.0
 DEADLINE_S = 25.0  # below BentoML's own limit, which answers 504
 RETRY_AFTER = (b"retry-after", b"1")
@@ -77,10 +77,9 @@ class Contract:
             _require_json(headers)
             body = await self.arriving.read(headers, receive)
             begin_s = perf_counter()
-            texts, size = parse_texts(body), len(body)
+            texts = parse_texts(body)
             del body  # the texts are as large
-            with self.arriving.held(size):
-                status = await self._forward(scope, headers, texts, receive, send)
+            status = await self._forward(scope, headers, texts, receive, send)
         except Refusal as refusal:
             status, cause = refusal.status, refusal.cause
             await _refuse(send, refusal)
@@ -201,7 +200,7 @@ class Arrival:
 
 
 class Arriving:
-    """The bodies on their way to one worker, and the memory of those until they are answered."""
+    """The bodies on their way to one worker, and the memory that text takes in it."""
 
     def __init__(self) -> None:
         self.requests = 0

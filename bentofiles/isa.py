@@ -29,7 +29,10 @@ def bf16_warning(flags: frozenset[str]) -> str | None:
     """What to log for a model in bfloat16 on a CPU with these flags; None if all is well."""
     if not flags or BF16 & flags:
         return None
-    return "this CPU has no bfloat16 instructions: this Bento is far slower here than in fp32"
+    return (
+        "this Bento is for CPUs with bfloat16 instructions, which this one lacks: "
+        "each number is converted there and back"
+    )
 
 
 def cpu_flags(path: Path = CPU_FACTS) -> frozenset[str]:

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from sys import getsizeof
 from time import perf_counter
 from typing import Any
 
@@ -125,9 +126,10 @@ class Lean(Contract):
     ) -> int:
         """Run the model on the texts; returns the status."""
         if (lanes := self.desk.lanes) is None:
-            raise Refusal(503, "the model is not loaded yet", "loading")
+            raise Refusal(503, "the model is not loaded yet")
         try:
-            rows = await self._watch.result(lanes.submit(texts), receive)
+            with self.arriving.held(sum(map(getsizeof, texts))):
+                rows = await self._watch.result(lanes.submit(texts), receive)
         except Refused as refused:
             raise Refusal(503, str(refused), "deadline") from None
         except (Refusal, asyncio.CancelledError):
@@ -137,6 +139,7 @@ class Lean(Contract):
             raise Refusal(500, "the model fails on this: the server's log says how") from None
         if rows is None:
             return 499  # nobody to answer; nginx's code for it, seen in the metrics only
+        texts.clear()  # no longer held: the client may take its time to read
         await send_answer(send, 200, f"[{','.join(rows)}]".encode())
         return 200
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # An encoder on a CPU answers within milliseconds; the default buckets begin at 5 ms.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Of a refusal: no time before the deadline, too many requests waiting or arriving, too much text
-# in memory, a pass that does not end, a model that is not there yet.
-CAUSES = ("deadline", "in_flight", "arriving", "memory", "stuck", "loading")
+# in memory, a pass that does not end.
+CAUSES = ("deadline", "in_flight", "arriving", "memory", "stuck")
 REQUESTS_IN_A_BATCH = (1, 2, 4, 8, 16, 32, 64)
 
 

@@ -132,7 +132,7 @@ def pack(
         before_s, after_s = costs.of(texts, tokens), costs.of(together, padded)
         saved_s = before_s + costs.of(other.texts, other.tokens) - after_s
         behind = FOLLOWERS * (len(waiting) + beyond - len(chosen) - 1) / lanes
-        if saved_s * (1 + behind) > (after_s - before_s) * len(chosen):
+        if saved_s * (1 + behind) > (after_s - before_s + other.beside_s) * len(chosen):
             chosen.append(index)
             texts, tokens = together, padded
     return chosen

@@ -6,7 +6,7 @@ from typing import Any
 import bentoml
 from pydantic import BaseModel
 
-from bentofiles.contract import DEADLINE_S, App, Contract
+from bentofiles.contract import App, Contract
 from bentofiles.lean import Desk, Lean, open_desk
 from bentofiles.lifecycle import Roll, die_with_parent
 from bentofiles.predictor import load_predictor
@@ -83,11 +83,11 @@ class Classifier:
         self.roll.sign()
 
     def __is_ready__(self) -> bool:
-        """Answer of `/readyz`: every worker has loaded and warmed up, and this one gets on."""
-        return self.roll.complete() and not DESK.stuck(DEADLINE_S)
+        """Answer of `/readyz`: every worker has loaded and warmed up."""
+        return self.roll.complete()
 
     def __is_alive__(self) -> bool:
-        """Answer of `/livez`: false where only a restart helps."""
+        """Answer of `/livez`: false where only a restart of this worker helps."""
         return not DESK.stuck(STUCK_S)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # bentoml is read without types

@@ -68,6 +68,7 @@ def compare(options: Options, console: Console) -> str:
         choices = _choices(options, texts)
         if kept is not None:
             plans.require_same(choices, kept.choices)
+            _require_same_servers(options, kept)
         variants = [compose(spec) for spec in choices.specs]
         builds = list(build_all(variants, Request(options.model)))
         graph = same_graph(builds)
@@ -154,6 +155,22 @@ def _choices(options: Options, texts: Texts) -> Choices:
         model_digest=resolve(options.model).digest,
         texts_sha256=texts.sha256,
     )
+
+
+def _require_same_servers(options: Options, kept: Plan) -> None:
+    """Raise OptbuildError if what is left to measure would not be what the plan says."""
+    if kept.machine != (here := machine_words()):
+        raise OptbuildError(
+            f"the comparison was begun on another machine ({kept.machine}, not {here}): "
+            "choose another --out"
+        )
+    for peer, before in kept.requirements.items():
+        now = read_script(options.scripts / f"{peer}.py").requirements
+        if list(before) != list(now):
+            raise OptbuildError(
+                f"{peer} has other versions than when the comparison was begun: "
+                "choose another --out"
+            )
 
 
 def _install(

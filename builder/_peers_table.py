@@ -49,10 +49,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All rows, and what did not work: (contender, reason) with the number of runs it cost."""
+    """All rows, and what did not work: (load, contender, reason) with the runs that it cost."""
 
     rows: tuple[Row, ...]
-    failures: Mapping[tuple[str, str], int]
+    failures: Mapping[tuple[str, str, str], int]
     client_cpu_s: float | None  # median of the closed-loop client, a request
     generator_cpu: float | None  # highest share of a core of the open-loop generator
 
@@ -61,13 +61,13 @@ def read_table(plan: Plan, directory: Path) -> Table:
     """The table of the runs that are finished."""
     values: dict[tuple[str, Figure, str], Values] = {}
     errors: dict[tuple[str, str], int] = {}
-    failures: dict[tuple[str, str], int] = {}
+    failures: dict[tuple[str, str, str], int] = {}
     client, generator = [], []
     for path in sorted((directory / "runs").glob("b*/run.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
         load, contender, block = run["scenario"], run["contender"], run["block"]
         if "failed" in run:
-            key = (contender, run["failed"])
+            key = (load, contender, run["failed"])
             failures[key] = failures.get(key, 0) + 1
             continue
         figures, wrong = _figures(run, path.parent)

@@ -32,8 +32,8 @@ def markdown(plan: Plan, table: Table) -> str:
     lines += ["", "## Who took part", ""]
     lines += [_settings(plan, peer) for peer in plan.settings]
     lines += [
-        f"- {contender}: {words.plural(runs, 'run')} without a result: {reason}"
-        for (contender, reason), runs in table.failures.items()
+        f"- {contender}: {words.plural(runs, 'run')} of {load} without a result: {reason}"
+        for (load, contender, reason), runs in table.failures.items()
     ]
     if table.client_cpu_s is not None:
         lines += ["", f"The closed-loop client took {1e6 * table.client_cpu_s:.0f} us a request."]
@@ -51,9 +51,13 @@ def _settings(plan: Plan, peer: str) -> str:
 
 def _without(plan: Plan, table: Table, load: str) -> Iterator[str]:
     """A row for each that has no result under a load, which says why."""
+    reasons = {name: "none of its runs was valid" for name in plan.contenders if name != LIMIT}
+    reasons |= {name: why for where, name, why in table.failures if where == load}
+    reasons |= plan.absent
     measured = {row.contender for row in table.rows if row.load == load}
-    failed = {name: reason for name, reason in table.failures if name not in measured}
-    for name, reason in {**plan.absent, **failed}.items():
+    for name, reason in reasons.items():
+        if name in measured:
+            continue
         said = " ".join(reason.replace("|", "/").split())
         yield f"| {name} | | not measured: {said} | | | | | |"
 
@@ -114,8 +118,8 @@ def to_json(plan: Plan, table: Table) -> dict[str, Any]:
         "margin": MARGIN,
         "rows": [_row(row) for row in table.rows],
         "failures": [
-            {"contender": contender, "reason": reason, "runs": runs}
-            for (contender, reason), runs in table.failures.items()
+            {"load": load, "contender": contender, "reason": reason, "runs": runs}
+            for (load, contender, reason), runs in table.failures.items()
         ],
         "client_cpu_s": table.client_cpu_s,
         "generator_cpu": table.generator_cpu,

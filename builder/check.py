@@ -125,7 +125,7 @@ def require(check: Check, limits: Limits, spec: str) -> None:
             f"{company.texts} labels differ ({company.flip_rate:.2%}, limit "
             f"{limits.company_flip_rate:.2%}), largest drift of a probability "
             f"{company.largest_drift:.2g} (limit {limits.company_drift:.2g}); take "
-            "quantized=static, leave the layer out, or raise --max-batch-flips or "
+            "quantized=static for quantized, leave the layer out, or raise --max-batch-flips or "
             "--max-batch-drift",
             exit_code=GATE_FAILED,
         )

@@ -46,6 +46,7 @@ import uvicorn
 from loadtests.peers._model import Answer, Model
 from loadtests.peers._settings import HOST, cpus, port, setting
 
+LONGEST_LOAD_S = 120.0
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -136,16 +137,21 @@ def serve(loaded: Barrier) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((HOST, port()))
     config = uvicorn.Config(
-        App(loaded), loop="uvloop", http="httptools", access_log=False, log_level="warning"
+        App(loaded),
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",  # a model that does not load ends the process
+        access_log=False,
+        log_level="warning",
     )
     uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":
-    processes = multiprocessing.get_context("spawn")
-    together = processes.Barrier(setting("workers"))
-    for _ in range(setting("workers") - 1):
-        processes.Process(target=serve, args=(together,), daemon=True).start()
     # Uvicorn ends by the signal that it was told to end by: leave in order, and take the others.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    processes = multiprocessing.get_context("spawn")
+    together = processes.Barrier(setting("workers"), timeout=LONGEST_LOAD_S)
+    for _ in range(setting("workers") - 1):
+        processes.Process(target=serve, args=(together,), daemon=True).start()
     serve(together)

@@ -160,26 +160,6 @@ def test_bodies_under_way_are_bounded_too(monkeypatch: pytest.MonkeyPatch, bound
     asyncio.run(story())
 
 
-def test_text_that_waits_for_an_answer_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = b'{"texts": ["a"]}'
-    monkeypatch.setattr(contract, "MAX_HELD_BYTES", 3 * len(body))
-
-    async def story() -> None:
-        service = Service()
-        service.gate.clear()
-        app = Contract(service)
-        tasks = [asyncio.create_task(exchange(app, body)) for _ in range(5)]
-        await asyncio.sleep(0.01)
-        service.gate.set()
-        assert (
-            sorted(status for status, _, _ in await asyncio.gather(*tasks)) == [200] * 3 + [503] * 2
-        )
-        assert (app.in_flight, app.arriving.held_bytes) == (0, 0)
-        assert (await exchange(app, body))[0] == 200
-
-    asyncio.run(story())
-
-
 def test_overload_is_refused_at_once_and_ends() -> None:
     async def overload() -> tuple[list[tuple[int, dict[str, str], Any]], tuple[int, Any, Any]]:
         service = Service()

@@ -122,7 +122,16 @@ def test_a_bad_request_is_answered_with_its_reason(body: Any) -> None:
 def test_overload_is_answered_at_once_with_when_to_come_back() -> None:
     status, headers, body, metrics = ask(Model(refuses=True), "/predict", {"texts": ["a"]})
     assert (status, headers["retry-after"], metrics.statuses) == (503, "1", [503])
+    assert metrics.causes == ["deadline"]
     assert "try again" in json.loads(body)["error"]
+
+
+def test_more_text_than_there_is_room_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "MAX_HELD_BYTES", 1000)
+    assert ask(Model(), "/predict", {"texts": ["x" * 100]})[0] == 200
+    # In memory four times as large as in the body.
+    status, headers, _, metrics = ask(Model(), "/predict", {"texts": ["x" * 250 + "\U0001f600"]})
+    assert (status, headers["retry-after"], metrics.causes) == (503, "1", ["memory"])
 
 
 def test_before_the_model_is_loaded_a_request_is_told_to_come_back() -> None:
@@ -147,7 +156,7 @@ def test_a_pass_that_is_stuck_is_answered_when_the_time_is_over(
     monkeypatch.setattr(contract, "DEADLINE_S", 0.05)
     model = Model(hangs=True)
     status, headers, _, metrics = ask(model, "/predict", {"texts": ["a"]})
-    assert (status, headers["retry-after"], metrics.statuses) == (503, "1", [503])
+    assert (status, headers["retry-after"], metrics.causes) == (503, "1", ["stuck"])
     assert model.answers[0].cancelled()
 
 
@@ -159,6 +168,39 @@ def test_a_failure_of_the_model_is_an_answer_in_json_and_in_the_log(
     assert headers["content-type"] == "application/json"
     assert "log" in json.loads(body)["error"]
     assert "the model is broken" in caplog.text
+
+
+def test_text_is_counted_while_it_waits_and_not_while_its_answer_is_read() -> None:
+    held: list[int] = []
+
+    async def story() -> None:
+        model = Model()
+        desk = Desk(["negative", "positive"])
+        model.run = desk.in_json(probabilities)
+        desk.open(model, Metrics())  # type: ignore[arg-type]  # stand-ins
+        app = Lean(behind, desk)
+        ran = model.run
+
+        def run(texts: list[str]) -> Any:
+            held.append(app.arriving.held_bytes)
+            return ran(texts)
+
+        async def receive() -> Message:
+            return {
+                "type": "http.request",
+                "body": json.dumps({"texts": ["\U0001f600" * 99]}).encode(),
+            }
+
+        async def send(message: Message) -> None:
+            held.append(app.arriving.held_bytes)
+
+        model.run = run
+        scope = {"type": "http", "path": "/predict", "method": "POST", "headers": []}
+        await app(scope, receive, send)
+
+    asyncio.run(story())
+    assert held[0] > 4 * 99  # as it is in memory
+    assert set(held[1:]) == {0}
 
 
 @pytest.mark.parametrize(("path", "status"), [("/metrics", 200), ("/livez", 299), ("/docs", 299)])

@@ -11,7 +11,9 @@ from builder.paths import BUNDLED_MODEL
 CHEAP_CALLS = Costs(call_s=0.0001, token_s=0.0001)
 DEAR_CALLS = Costs(call_s=0.1, token_s=0.0001)
 SIZES = st.lists(
-    st.builds(Size, st.integers(1, 8), st.floats(1, 512, allow_nan=False)), min_size=1, max_size=20
+    st.builds(Size, st.integers(1, 8), st.floats(1, 512, allow_nan=False), st.just(0.0)),
+    min_size=1,
+    max_size=20,
 )
 
 

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -19,10 +21,11 @@ from builder._peers_limit import Way, in_passes, ways
 from builder._peers_plan import Plan
 from builder._peers_probe import Limit
 from builder._peers_saturate import Saturated, saturate
-from builder._peers_script import read_script
+from builder._peers_script import folder, read_script
 from builder._peers_target import PeerServer, require_same_answers
 from builder._peers_venv import ensure_venv
-from builder.build import Build
+from builder.asking import predict
+from builder.build import Build, Request, build
 from builder.check import Check
 from builder.model import Model
 from deploy.fake import FakeTarget
@@ -138,6 +141,16 @@ def test_every_server_meets_every_load_and_what_does_not_work_is_a_row_that_says
     assert len(runs) == 1 + 3 * 2
     with pytest.raises(OptbuildError, match="--resume"):
         compare(options(tmp_path, scripts), console)
+    plan = _peers_plan.load(out)
+    assert plan
+    for changed, said in (
+        (replace(plan, machine="a faster one"), r"on another machine \(a faster one, not"),
+        (replace(plan, requirements={"good": ["good==0.9"]}), "good has other versions"),
+    ):
+        _peers_plan.save(changed, out)
+        with pytest.raises(OptbuildError, match=said):
+            compare(options(tmp_path, scripts, resume=True), console)
+    _peers_plan.save(plan, out)
     victim = out / "runs" / "b001-saturated16-good"
     victim.rename(tmp_path / "elsewhere")
     del runs[victim / "run.json"]
@@ -231,6 +244,25 @@ def test_a_mistake_is_one_line(tmp_path: Path, words: list[str], line: str) -> N
 
 
 # --- a server in a venv of its own --------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_bare_asgi_in_two_processes_answers_and_leaves_none(home: Path, tmp_path: Path) -> None:
+    request = Request(model="synthetic:roberta-tiny")
+    sources = build(compose("onnx"), request, lambda stage: None).path / "src"
+    settings = {"workers": 2, "lanes": 1, "batch": 8}
+    python, log = Path(sys.executable), tmp_path / "log"
+    with PeerServer("asgi", python, sources, settings, log, scripts=folder()) as target:
+        for _ in range(8):  # each connection may be another process's
+            assert len(predict(target.url, ["a film", "another"])) == 2
+        process = psutil.Process(target.child.process.pid)
+        listening = [
+            one
+            for one in [process, *process.children(recursive=True)]
+            if any(each.status == psutil.CONN_LISTEN for each in one.net_connections())
+        ]
+        assert len(listening) == 2
+    assert not any(one.is_running() for one in listening)
 
 
 @pytest.mark.thorough

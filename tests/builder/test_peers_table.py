@@ -109,7 +109,7 @@ def test_ratios_pair_the_runs_of_a_block_and_failures_are_told(tmp_path: Path) -
     assert "ratio" not in rows[OURS]
     text = markdown(chosen, table)
     assert "| onnx | texts/s | 338 (225 to 450) | 0.450 | 2.000 (2.000 to 2.000) [50.0%] |" in text
-    assert "- good: 1 run without a result: no answer in 180 s" in text
+    assert "- good: 1 run of saturated16 without a result: no answer in 180 s" in text
     assert "| bad | | not measured: does not install: ERROR: none |" in text
     assert "| good | | not measured: no answer in 180 s |" in text
     assert "- good: batch=8; good==1.0" in text

@@ -112,11 +112,29 @@ def test_a_body_over_the_limit_is_413(server: Server) -> None:
     assert json.loads(content)["error"]
 
 
-def test_a_head_that_never_ends_is_cut_off(server: Server) -> None:
+HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        [HEAD + b"X-Endless: "],
+        [
+            HEAD.replace(b"json", b"xml") + b"Content-Length: 1\r\n\r\n",
+            b"x" + HEAD + b"X-Endless: ",
+        ],
+        [HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Endless: "],
+        [HEAD + b"Transfer-Encoding: chunked\r\n\r\n2; endless="],
+    ],
+    ids=["the first", "after a body that nobody waited for", "trailers", "size of a chunk"],
+)
+def test_a_head_that_never_ends_is_cut_off(server: Server, begins: list[bytes]) -> None:
     sent, answer = 0, b""
     with socket.create_connection((server.host, server.port), timeout=30) as sock:
-        sock.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Endless: ")
         try:
+            for piece in begins:
+                sock.sendall(piece)
+                time.sleep(0.2)  # for an answer that comes before the next
             while sent < 64 << 20:
                 sent += sock.send(b"x" * 65536)
             answer = sock.recv(65536)
