@@ -132,7 +132,7 @@ class Lean(Contract):
                 rows = await self._watch.result(lanes.submit(texts), receive)
         except Refused as refused:
             raise Refusal(503, str(refused), "deadline") from None
-        except (Refusal, asyncio.CancelledError):
+        except Refusal:
             raise
         except Exception:
             logging.getLogger("bentoml.lean").exception("the model fails")

@@ -14,7 +14,7 @@ from builder import digests
 from builder._peers_blocks import Blocks
 from builder._peers_plan import Choices, Plan
 from builder._peers_probe import Answers, Limit, limit, peer_start, tune, tune_limit
-from builder._peers_script import Settings, folder, read_script
+from builder._peers_script import Script, Settings, folder, read_script
 from builder._peers_table import read_table
 from builder._peers_venv import ensure_venv
 from builder._peers_words import markdown, to_json
@@ -53,6 +53,10 @@ class Options:
     resume: bool
     settings_of: Path | None = None
     scripts: Path = field(default_factory=folder)  # the peers' files
+
+    def script(self, peer: str) -> Script:
+        """What a peer's file says at its top."""
+        return read_script(self.scripts / f"{peer}.py")
 
 
 def compare(options: Options, console: Console) -> str:
@@ -165,8 +169,7 @@ def _require_same_servers(options: Options, kept: Plan) -> None:
             "choose another --out"
         )
     for peer, before in kept.requirements.items():
-        now = read_script(options.scripts / f"{peer}.py").requirements
-        if list(before) != list(now):
+        if before != options.script(peer).requirements:
             raise OptbuildError(
                 f"{peer} has other versions than when the comparison was begun: "
                 "choose another --out"
@@ -182,7 +185,7 @@ def _install(
         if kept is not None and peer in kept.absent:
             continue
         console.print(f"{peer}: installing, unless it is there", markup=False)
-        script = read_script(options.scripts / f"{peer}.py")
+        script = options.script(peer)
         try:
             pythons[peer] = ensure_venv(options.venvs.absolute() / peer, script.requirements)
         except OptbuildError as error:
@@ -215,12 +218,12 @@ def _taken_over(options: Options, graph: str) -> Tuned:
             f"the settings in {options.settings_of} were found on another machine "
             f"({before.machine}): leave --settings-of out"
         )
-    scripts = {peer: read_script(options.scripts / f"{peer}.py") for peer in options.peers}
+    scripts = {peer: options.script(peer) for peer in options.peers}
     return {
         peer: (before.settings[peer], dict(before.probes[peer]))
         for peer, script in scripts.items()
         if before.settings.get(peer) in script.settings
-        and list(before.requirements[peer]) == list(script.requirements)
+        and before.requirements[peer] == script.requirements
     }
 
 
@@ -236,7 +239,7 @@ def _tune(
     for peer, python in pythons.items():
         peer_log = options.directory / "logs" / f"tune-{peer}.log"
         start = peer_start(peer, python, sources, peer_log, options.scripts)
-        settings = read_script(options.scripts / f"{peer}.py").settings
+        settings = options.script(peer).settings
         log = options.directory / "logs" / "client.log"
         seconds = min(TUNE_S, options.seconds)
         tuned[peer] = tune(start, settings, texts.texts, answers, seconds, log)
@@ -267,9 +270,7 @@ def _plan(
         limit_probes=probe.probes,
         graph_sha256=graph,
         tags=tuple(build.tag for build in builds),
-        requirements={
-            peer: read_script(options.scripts / f"{peer}.py").requirements for peer in tuned
-        },
+        requirements={peer: options.script(peer).requirements for peer in tuned},
         settings={peer: best for peer, (best, _) in tuned.items() if best is not None},
         probes={peer: found for peer, (_, found) in tuned.items()},
         absent=absent,

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Plan:
     machine: str  # its CPUs, in words
     graph_sha256: str  # of the one model that everybody serves
     tags: tuple[str, ...]  # of our Bentos
-    requirements: Mapping[str, Sequence[str]]  # what each peer's environment was made from
+    requirements: Mapping[str, tuple[str, ...]]  # what each peer's environment was made from
     settings: Mapping[str, Settings]  # the best of each peer that takes part
     probes: Mapping[str, Mapping[str, float | str]]  # of each peer, by settings: requests/s or why
     absent: Mapping[str, str]  # peers that do not take part, and why
@@ -157,6 +157,9 @@ def load(directory: Path, remedy: str = "choose another --out") -> Plan | None:
                 **content,
                 "limit_way": Way(**content["limit_way"]),
                 "tags": tuple(content["tags"]),
+                "requirements": {
+                    peer: tuple(needed) for peer, needed in content["requirements"].items()
+                },
                 "taken_over": tuple(content["taken_over"]),
             },
         )

@@ -9,10 +9,8 @@ from variants._layer import Variant
 
 # The flags that decide between int8 kernels, best first.
 INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni", "avx512bw", "avx2")
-RECORDED_FLAGS = (
-    *(*INT8_FLAGS, "avx512f", "avx512_bf16", "amx_bf16", "fma", "asimddp", "i8mm"),
-    "bf16",
-)
+OTHER_FLAGS = ("avx512f", "avx512_bf16", "amx_bf16", "fma", "asimddp", "i8mm", "bf16")
+RECORDED_FLAGS = (*INT8_FLAGS, *OTHER_FLAGS)
 
 
 @dataclass(frozen=True)

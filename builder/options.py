@@ -57,33 +57,21 @@ def model_options(command: Command) -> Command:
             help="One text a line, like those to be served and none of them in --golden: "
             "quantized=static fixes its ranges on them. Movie reviews if left out.",
         ),
-        click.option(
-            "--max-accuracy-drop",
-            type=Within(0, 100),
-            default=1.0,
-            show_default=True,
-            help="Percentage points of accuracy that a variant may lose.",
+        _percent(
+            "--max-accuracy-drop", 1.0, "Percentage points of accuracy that a variant may lose."
         ),
-        click.option(
-            "--max-flips",
-            type=Within(0, 100),
-            default=2.0,
-            show_default=True,
-            help="Percent of texts whose label may differ from the baseline's.",
+        _percent(
+            "--max-flips", 2.0, "Percent of texts whose label may differ from the baseline's."
         ),
-        click.option(
+        _percent(
             "--max-batch-flips",
-            type=Within(0, 100),
-            default=2.0,
-            show_default=True,
-            help="Percent of texts whose label may depend on the texts they are batched with.",
+            2.0,
+            "Percent of texts whose label may depend on the texts they are batched with.",
         ),
-        click.option(
+        _percent(
             "--max-batch-drift",
-            type=Within(0, 100),
-            default=25.0,
-            show_default=True,
-            help="Percentage points by which those may move a probability, its label or not.",
+            25.0,
+            "Percentage points by which those may move a probability, its label or not.",
         ),
     ]
     decorated: Any = gathered
@@ -91,6 +79,10 @@ def model_options(command: Command) -> Command:
         decorated = option(decorated)
     result: Command = decorated
     return result
+
+
+def _percent(name: str, default: float, help: str) -> Callable[[Command], Command]:
+    return click.option(name, type=Within(0, 100), default=default, show_default=True, help=help)
 
 
 def target_option(*targets: str) -> Callable[[Command], Command]:

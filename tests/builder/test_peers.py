@@ -145,7 +145,7 @@ def test_every_server_meets_every_load_and_what_does_not_work_is_a_row_that_says
     assert plan
     for changed, said in (
         (replace(plan, machine="a faster one"), r"on another machine \(a faster one, not"),
-        (replace(plan, requirements={"good": ["good==0.9"]}), "good has other versions"),
+        (replace(plan, requirements={"good": ("good==0.9",)}), "good has other versions"),
     ):
         _peers_plan.save(changed, out)
         with pytest.raises(OptbuildError, match=said):
@@ -190,7 +190,7 @@ def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_
     _peers_plan.save(replace(first, machine="a faster one"), tmp_path)
     with pytest.raises(OptbuildError, match=r"another machine \(a faster one\)"):
         compare(other, Console(quiet=True))
-    _peers_plan.save(replace(first, requirements={"good": ["good==0.9"]}), tmp_path)
+    _peers_plan.save(replace(first, requirements={"good": ("good==0.9",)}), tmp_path)
     with pytest.raises(AssertionError, match="found anew"):
         compare(other, Console(quiet=True))
     (tmp_path / "plan.json").write_text('{"format": 1, "kind": "peers", "choices": {}}')

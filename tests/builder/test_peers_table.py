@@ -41,7 +41,7 @@ def plan(**changes: Any) -> Plan:
         graph_sha256="g",
         tags=("a", "b"),
         machine="2 x Slow CPU (avx2)",
-        requirements={"good": ["good==1.0"]},
+        requirements={"good": ("good==1.0",)},
         settings={"good": {"batch": 8}},
         probes={},
         absent={"bad": "does not install: ERROR: none"},
