@@ -13,6 +13,7 @@ from analysis.records import read_records
 from builder._peers_drain import drained, idle_s
 from builder._peers_plan import LIMIT, LOADS, Plan
 from builder._peers_probe import Answers, limit, saturate
+from builder._peers_script import Settings
 from builder._peers_target import require_same_answers
 from builder.asking import predict
 from builder.closed_loop import warm_up
@@ -29,7 +30,7 @@ from variants._errors import OptbuildError
 
 WARM_UP_REQUESTS = 64  # BentoML's batcher takes 11 dispatches of each worker to learn its costs
 
-Serve = Callable[[str, Path], Target]  # a contender and its log
+Serve = Callable[[str, Settings, Path], Target]  # a contender, its settings, its log
 
 
 class Blocks:
@@ -96,22 +97,26 @@ class Blocks:
                 self._measure_limit(block)
                 continue
             left = list(loads)
-            try:
-                while left:
+            while left:
+                settings = self.plan.settings_for(contender, left[0])
+                try:
                     self._serve(block, contender, left, missing)
-            except OptbuildError as error:
-                # One server's trouble is its own result, and no reason to stop the others.
-                for load in left:
-                    self._finish(block, load, contender, {"failed": str(error)})
+                except OptbuildError as error:
+                    # One server's trouble is its own result, and no reason to stop the others.
+                    for load in [*left]:
+                        if self.plan.settings_for(contender, load) == settings:
+                            self._finish(block, load, contender, {"failed": str(error)})
+                            left.remove(load)
 
     def _serve(self, block: int, contender: str, left: list[str], missing: list[str]) -> None:
         """Take from `left` what one server has gone through, from `missing` what failed a gate.
 
-        Every load meets a server at rest, for everybody alike: one that does not come to rest
-        makes way for a fresh one.
+        Every load meets a server at rest, for everybody alike: one that does not come to rest, or
+        was started with other settings than are best for the next load, makes way for a fresh one.
         """
+        settings = self.plan.settings_for(contender, left[0])
         log = self.directory / "logs" / f"b{block:03d}-{contender}.log"
-        with self.serve(contender, log) as target:
+        with self.serve(contender, settings, log) as target:
             require_same_answers(target.url, self.texts.texts[: len(self.answers)], self.answers)
             self._warm(target.url)
             probe = partial(predict, target.url, self.texts.texts[:1])
@@ -120,6 +125,8 @@ class Blocks:
                 if not self._measure(block, left[0], contender, target.url):
                     missing.remove(left[0])
                 del left[0]
+                if left and self.plan.settings_for(contender, left[0]) != settings:
+                    return
                 if left and not drained(probe, rest_s):
                     self._say(f"b{block:03d}-{contender}: still busy; started anew")
                     return

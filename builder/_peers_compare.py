@@ -13,9 +13,11 @@ from builder import _peers_plan as plans
 from builder import digests
 from builder._peers_blocks import Blocks
 from builder._peers_plan import Choices, Plan
-from builder._peers_probe import Answers, Limit, limit, peer_start, tune, tune_limit
-from builder._peers_script import Script, Settings, folder, read_script
+from builder._peers_probe import Answers, Limit, limit, tune_limit
+from builder._peers_script import Best, Script, Settings, folder, read_script
 from builder._peers_table import read_table
+from builder._peers_target import peer_start
+from builder._peers_tune import Probes, tune
 from builder._peers_venv import ensure_venv
 from builder._peers_words import markdown, to_json
 from builder.alone import alone
@@ -104,13 +106,13 @@ def compare(options: Options, console: Console) -> str:
         )
         ours = {build.variant.spec: build for build in builds}
 
-        def serve(contender: str, log: Path) -> Target:
+        def serve(contender: str, settings: Settings, log: Path) -> Target:
             if contender in ours:
                 return serve_locally(ours[contender], log)
             if contender not in pythons:
                 raise OptbuildError(broken[contender], exit_code=1)
             start = peer_start(contender, pythons[contender], sources, log, options.scripts)
-            return start(plan.settings[contender])
+            return start(settings)
 
         Blocks(plan, sources, texts, answers, directory, console, serve).run()
         return write_table(plan, directory)
@@ -194,7 +196,7 @@ def _install(
     return pythons, broken
 
 
-Tuned = dict[str, tuple[Settings | None, dict[str, float | str]]]
+Tuned = dict[str, tuple[Best | None, Probes]]
 
 
 def _taken_over(options: Options, graph: str) -> Tuned:
@@ -220,9 +222,11 @@ def _taken_over(options: Options, graph: str) -> Tuned:
         )
     scripts = {peer: options.script(peer) for peer in options.peers}
     return {
-        peer: (before.settings[peer], dict(before.probes[peer]))
+        peer: (best, before.probes[peer])
         for peer, script in scripts.items()
-        if before.settings.get(peer) in script.settings
+        if (best := before.settings.get(peer)) is not None
+        and best.busy in script.settings
+        and best.idle in script.settings
         and before.requirements[peer] == script.requirements
     }
 
@@ -244,7 +248,9 @@ def _tune(
         seconds = min(TUNE_S, options.seconds)
         tuned[peer] = tune(start, settings, texts.texts, answers, seconds, log)
         for words, found in tuned[peer][1].items():
-            shown = found if isinstance(found, str) else f"{found:.0f}/s"
+            shown = found
+            if not isinstance(found, str):
+                shown = ", ".join(f"{rps:.0f}/s {when}" for when, rps in found.items())
             console.print(f"{peer}: {words}: {shown}", markup=False, soft_wrap=True)
     return tuned
 
@@ -262,7 +268,7 @@ def _plan(
     absent = dict(broken)
     for peer, (best, found) in tuned.items():
         if best is None:
-            absent[peer] = "; ".join(map(str, found.values()))
+            absent[peer] = "; ".join(why for why in found.values() if isinstance(why, str))
     return Plan(
         choices=choices,
         machine=machine_words(),

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 
 from builder import digests
 from builder._peers_limit import Way
-from builder._peers_script import Settings
+from builder._peers_script import Best, Settings
 from builder.files import write_json
 from variants._errors import OptbuildError
 
 LIMIT = "in-process limit"  # takes part in every block like a server
+FORMAT = 2  # of plan.json
 LOW_RPS = 50.0
 LOW_SHARE = 0.25  # of the limit at most: low load is to be low for a large model too
 # A p99 needs 1000 requests, and the number that a schedule holds is random.
@@ -30,6 +32,11 @@ class Load:
     connections: int | None = None
     scenario: str = ""
     share: float | None = None  # of the in-process limit; None: LOW_RPS
+
+    @property
+    def idle(self) -> bool:
+        """Whether it leaves a server nearly idle."""
+        return self.connections is None and self.share is None
 
 
 LOADS: Mapping[str, Load] = {
@@ -70,8 +77,9 @@ class Plan:
     graph_sha256: str  # of the one model that everybody serves
     tags: tuple[str, ...]  # of our Bentos
     requirements: Mapping[str, tuple[str, ...]]  # what each peer's environment was made from
-    settings: Mapping[str, Settings]  # the best of each peer that takes part
-    probes: Mapping[str, Mapping[str, float | str]]  # of each peer, by settings: requests/s or why
+    settings: Mapping[str, Best]  # of each peer that takes part
+    # Of each peer, by settings: requests/s when busy and when nearly idle, or why there are none.
+    probes: Mapping[str, Mapping[str, Mapping[str, float] | str]]
     absent: Mapping[str, str]  # peers that do not take part, and why
     taken_over: tuple[str, ...]  # peers whose settings are those of an earlier comparison
     command: str
@@ -95,6 +103,12 @@ class Plan:
     def loads_of(self, contender: str) -> tuple[str, ...]:
         """The loads of a contender: the limit has no queue and no connections."""
         return ("direct",) if contender == LIMIT else self.choices.loads
+
+    def settings_for(self, contender: str, load: str) -> Settings:
+        """What a contender is started with for a load; nothing for ours, which has no choice."""
+        if (best := self.settings.get(contender)) is None:
+            return {}
+        return best.idle if LOADS[load].idle else best.busy
 
     def order(self, block: int) -> list[str]:
         """The contenders in the random order of a block."""
@@ -131,12 +145,24 @@ class Plan:
         """Seconds that the runs take; 15 for each start, 3 around each run."""
         each = sum(self.seconds_of(load) + 3 for load in self.choices.loads)
         servers = len(self.contenders) - 1
-        return self.choices.blocks * (servers * (each + 15) + self.choices.seconds + 3)
+        blocks = self.choices.blocks
+        runs_s = blocks * (servers * each + self.choices.seconds + 3)
+        return runs_s + 15 * sum(self._starts(block) for block in range(1, blocks + 1))
+
+    def _starts(self, block: int) -> int:
+        """Servers that are started in a block: one more where the next load has other settings."""
+        order = self.load_order(block)
+        changes = sum(
+            self.settings_for(contender, load) != self.settings_for(contender, following)
+            for contender in self.contenders
+            for load, following in pairwise(order)
+        )
+        return len(self.contenders) - 1 + changes
 
 
 def save(plan: Plan, directory: Path) -> None:
     """Write `plan.json`."""
-    write_json(directory / "plan.json", {"format": 1, "kind": "peers", **asdict(plan)})
+    write_json(directory / "plan.json", {"format": FORMAT, "kind": "peers", **asdict(plan)})
 
 
 def load(directory: Path, remedy: str = "choose another --out") -> Plan | None:
@@ -147,8 +173,11 @@ def load(directory: Path, remedy: str = "choose another --out") -> Plan | None:
     path = directory / "plan.json"
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if (content.pop("format"), content.pop("kind", None)) != (1, "peers"):
+        form = content.pop("format")
+        if content.pop("kind", None) != "peers":
             raise OptbuildError(f"{path} is not of a comparison of servers: {remedy}")
+        if form != FORMAT:
+            raise ValueError(f"it has format {form}, not {FORMAT}")
         choices = content.pop("choices")
         lists = {name: tuple(choices[name]) for name in ("specs", "peers", "loads")}
         return Plan(
@@ -160,6 +189,7 @@ def load(directory: Path, remedy: str = "choose another --out") -> Plan | None:
                 "requirements": {
                     peer: tuple(needed) for peer, needed in content["requirements"].items()
                 },
+                "settings": {peer: Best(**best) for peer, best in content["settings"].items()},
                 "taken_over": tuple(content["taken_over"]),
             },
         )

@@ -21,13 +21,25 @@ _BLOCK = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 
 
 @dataclass(frozen=True)
+class Best:
+    """A peer's best settings: for a server with much to do, and for one that is nearly idle.
+
+    A large model wants a thread for each request in the first, and all threads for the only one in
+    the second. Our variants have one setting for both.
+    """
+
+    busy: Settings
+    idle: Settings
+
+
+@dataclass(frozen=True)
 class Script:
     """A peer's file: `name` is its stem, `summary` the first line of its docstring."""
 
     name: str
     summary: str
     requirements: tuple[str, ...]
-    settings: tuple[Settings, ...]  # at least one; the best of them is measured
+    settings: tuple[Settings, ...]  # at least one; the best of them are measured
 
 
 def folder() -> Path:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -99,6 +99,13 @@ class PeerServer:
             if time.monotonic() > deadline_s:
                 raise OptbuildError(f"no answer in {self.start_timeout_s:g} s: {reason}", 1)
             time.sleep(POLL_S)
+
+
+def peer_start(
+    name: str, python: Path, sources: Path, log: Path, scripts: Path
+) -> Callable[[Settings], PeerServer]:
+    """Starts a peer with given settings."""
+    return lambda one: PeerServer(name, python, sources, one, log, scripts=scripts)
 
 
 def require_same_answers(

@@ -46,7 +46,9 @@ def markdown(plan: Plan, table: Table) -> str:
 def _settings(plan: Plan, peer: str) -> str:
     earlier = " (found in an earlier comparison)" if peer in plan.taken_over else ""
     packages = ", ".join(plan.requirements[peer])
-    return f"- {peer}: {settings_words(plan.settings[peer])}{earlier}; {packages}"
+    best = plan.settings[peer]
+    idle = f", when nearly idle {settings_words(best.idle)}" if best.idle != best.busy else ""
+    return f"- {peer}: {settings_words(best.busy)}{idle}{earlier}; {packages}"
 
 
 def _without(plan: Plan, table: Table, load: str) -> Iterator[str]:

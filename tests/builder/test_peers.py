@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from analysis.gates import Gate
-from builder import _peers_blocks, _peers_compare, _peers_plan, _peers_probe, peers
+from builder import _peers_blocks, _peers_compare, _peers_plan, _peers_probe, _peers_tune, peers
 from builder._peers_compare import Options, compare
 from builder._peers_drain import DRAIN_S, PROBES, drained, idle_s
 from builder._peers_limit import Way, in_passes, ways
 from builder._peers_plan import Plan
 from builder._peers_probe import Limit
 from builder._peers_saturate import Saturated, saturate
-from builder._peers_script import folder, read_script
+from builder._peers_script import Best, folder, read_script
 from builder._peers_target import PeerServer, require_same_answers
 from builder._peers_venv import ensure_venv
 from builder.asking import predict
@@ -193,7 +193,7 @@ def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_
     _peers_plan.save(replace(first, requirements={"good": ("good==0.9",)}), tmp_path)
     with pytest.raises(AssertionError, match="found anew"):
         compare(other, Console(quiet=True))
-    (tmp_path / "plan.json").write_text('{"format": 1, "kind": "peers", "choices": {}}')
+    (tmp_path / "plan.json").write_text('{"format": 1, "kind": "peers"}')
     with pytest.raises(OptbuildError, match=r"by this version.*leave --settings-of out"):
         compare(other, Console(quiet=True))
 
@@ -212,7 +212,8 @@ def test_settings_that_a_peers_file_no_longer_offers_are_found_anew(
         Console(quiet=True),
     )
     found = _peers_plan.load(tmp_path / "again")
-    assert found and found.settings == {"good": {"score": 1, "die": 0, "threads": 3}}
+    only = {"score": 1, "die": 0, "threads": 3}
+    assert found and found.settings == {"good": Best(only, only)}
     assert found.taken_over == ()
 
 
@@ -348,7 +349,9 @@ def test_the_limit_is_the_best_way_by_the_median_of_rounds_a_process_for_each_nu
 def test_settings_are_chosen_by_the_median_of_rounds_and_the_hopeless_run_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rps = {1: iter([100.0, 100.0, 100.0]), 2: iter([180.0, 90.0, 90.0]), 3: iter([20.0])}
+    rps = {1: iter([100.0] * 3), 2: iter([180.0, 90.0, 90.0]), 3: iter([20.0])}
+    rps[5] = iter([40.0] * 3)
+    alone = {1: 10.0, 2: 9.0, 3: 2.0, 5: 20.0}  # when nearly idle
     connections: list[int] = []
     now = 0
 
@@ -361,21 +364,21 @@ def test_settings_are_chosen_by_the_median_of_rounds_and_the_hopeless_run_once(
 
     def throughput(_: str, __: Any, many: int, ___: float, ____: Path) -> Saturated:
         connections.append(many)
-        current = speeds[now] if many != 64 else speeds.setdefault(now, 0.0) or next(rps[now])
-        speeds[now] = 0.0 if many == 1 else current
-        return Saturated(10, current, 0.1, 0.1, 0, "", 0.0)
+        if many == 64:
+            speeds[now] = next(rps[now])
+        return Saturated(10, alone[now] if many == 1 else speeds[now], 0.1, 0.1, 0, "", 0.0)
 
     speeds: dict[int, float] = {}
-    monkeypatch.setattr(_peers_probe, "saturate", throughput)
-    monkeypatch.setattr(_peers_probe, "TUNE_WITHIN", 0.5)
-    settings = [{"batch": batch} for batch in (1, 2, 3, 4)]
-    best, found = _peers_probe.tune(start, settings, ["a"], [ANSWER], 1.0, tmp_path / "log")
-    assert best == {"batch": 1}
-    assert found["batch=1"] == pytest.approx(100)
-    assert found["batch=2"] == pytest.approx(90)
-    assert found["batch=3"] == pytest.approx(20)
+    monkeypatch.setattr(_peers_tune, "saturate", throughput)
+    monkeypatch.setattr(_peers_tune, "WITHIN", 0.5)
+    settings = [{"batch": batch} for batch in (1, 2, 3, 4, 5)]
+    best, found = _peers_tune.tune(start, settings, ["a"], [ANSWER], 1.0, tmp_path / "log")
+    assert best == Best(busy={"batch": 1}, idle={"batch": 5})
+    assert found["batch=1"] == pytest.approx({"busy": 100, "idle": 10})
+    assert found["batch=2"] == pytest.approx({"busy": 90, "idle": 9})
+    assert found["batch=3"] == pytest.approx({"busy": 20, "idle": 2})
     assert found["batch=4"] == "no such batch"
-    assert len(connections) == (3 + 3 + 1) * 3
+    assert len(connections) == (3 + 3 + 1 + 3) * 3
     assert set(connections) == {64, 16, 1}
 
 
@@ -418,54 +421,86 @@ def test_a_backlog_is_waited_for_but_not_for_ever(
     assert at_rest.now_s == pytest.approx(PROBES * 0.01)
 
 
-@pytest.mark.usefixtures("stand_ins")
-def test_a_server_that_stays_busy_makes_way_for_a_fresh_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served: list[str] = []
-    measured: list[tuple[int, str]] = []
+BUSY, IDLE = {"threads": 1}, {"threads": 2}
+
+
+def blocks_of(tmp_path: Path, serve: Any) -> _peers_blocks.Blocks:
+    asked = replace(options(tmp_path, tmp_path), loads=("saturated64", "steady80", "low"))
+    texts = _peers_compare.load_texts(None)
     plan = Plan(
-        choices=_peers_compare._choices(
-            options(tmp_path, tmp_path), _peers_compare.load_texts(None)
-        ),
+        choices=_peers_compare._choices(asked, texts),
         limit_way=Way(1, 1, 1),
         limit_probes={str(Way(1, 1, 1)): 100.0},
         graph_sha256="",
         machine="",
         requirements={},
         tags=(),
-        settings={},
+        settings={"good": Best(BUSY, IDLE)},
         probes={},
         absent={},
         taken_over=(),
         command="",
     )
+    directory = tmp_path / "out"
+    directory.mkdir()
+    return _peers_blocks.Blocks(
+        plan, tmp_path, texts, [ANSWER], directory, Console(quiet=True), serve
+    )
 
-    def serve(contender: str, log: Path) -> FakeTarget:
-        served.append(contender)
+
+@pytest.mark.usefixtures("stand_ins")
+def test_a_server_that_stays_busy_or_has_other_settings_makes_way_for_a_fresh_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[object] = []
+    measured: list[tuple[int, str]] = []
+
+    def serve(_: str, settings: object, log: Path) -> FakeTarget:
+        served.append(settings)
         return FakeTarget()
 
     def measure(_: Any, block: int, load: str, contender: str, url: str) -> bool:
         measured.append((len(served), load))
         return True
 
-    (tmp_path / "out").mkdir()
-    blocks = _peers_blocks.Blocks(
-        plan,
-        tmp_path,
-        _peers_compare.load_texts(None),
-        [ANSWER],
-        tmp_path / "out",
-        Console(quiet=True),
-        serve,
-    )
+    blocks = blocks_of(tmp_path, serve)
     monkeypatch.setattr(_peers_blocks.Blocks, "_measure", measure)
-    rests = iter([True, False])
+    rests = iter([True, False, True])
     monkeypatch.setattr(_peers_blocks, "drained", lambda *_: next(rests))
-    left = ["saturated64", "steady80", "low"]
-    while left:
-        blocks._serve(1, OURS, left, [])
-    assert measured == [(1, "saturated64"), (1, "steady80"), (2, "low")]
+    for contender in (OURS, "good"):
+        left = ["saturated64", "steady80", "low"]
+        while left:
+            blocks._serve(1, contender, left, [])
+    assert measured[:3] == [(1, "saturated64"), (1, "steady80"), (2, "low")]
+    assert measured[3:] == [(3, "saturated64"), (3, "steady80"), (4, "low")]
+    assert served == [{}, {}, BUSY, IDLE]
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_settings_that_fail_cost_a_peer_their_own_loads_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(_: str, settings: object, log: Path) -> FakeTarget:
+        if settings == IDLE:
+            raise OptbuildError("no memory for so many threads")
+        return FakeTarget()
+
+    measured: list[str] = []
+
+    def measure(_: Any, block: int, load: str, contender: str, url: str) -> bool:
+        measured.append(f"{load} {contender}")
+        return True
+
+    blocks = blocks_of(tmp_path, serve)
+    monkeypatch.setattr(_peers_blocks.Blocks, "_measure", measure)
+    monkeypatch.setattr(_peers_blocks, "drained", lambda *_: True)
+    blocks._pass(1, ["low", "saturated64", "steady80"])
+    assert {one for one in measured if one.endswith("good")} == {
+        "saturated64 good",
+        "steady80 good",
+    }
+    failed = {path.name for path in (tmp_path / "out" / "runs").glob("b*")}
+    assert failed == {"b001-low-good"}
 
 
 # --- the peers' files ---------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 from builder import _peers_plan
 from builder._peers_limit import Way
 from builder._peers_plan import LIMIT, LOADS, Choices, Plan
+from builder._peers_script import Best
 from builder._peers_table import read_table
 from builder._peers_words import markdown, to_json
 from builder.files import write_json
@@ -42,7 +43,7 @@ def plan(**changes: Any) -> Plan:
         tags=("a", "b"),
         machine="2 x Slow CPU (avx2)",
         requirements={"good": ("good==1.0",)},
-        settings={"good": {"batch": 8}},
+        settings={"good": Best({"batch": 8}, {"batch": 1})},
         probes={},
         absent={"bad": "does not install: ERROR: none"},
         taken_over=(),
@@ -112,6 +113,6 @@ def test_ratios_pair_the_runs_of_a_block_and_failures_are_told(tmp_path: Path) -
     assert "- good: 1 run of saturated16 without a result: no answer in 180 s" in text
     assert "| bad | | not measured: does not install: ERROR: none |" in text
     assert "| good | | not measured: no answer in 180 s |" in text
-    assert "- good: batch=8; good==1.0" in text
+    assert "- good: batch=8, when nearly idle batch=1; good==1.0" in text
     assert "2 x Slow CPU (avx2)" in text
     assert "20 us a request" in text
