@@ -40,11 +40,11 @@ CODE = (
     "export.py",
     "fixed_scales.py",
     "golden.py",
+    "int8.py",
     "isa.py",
     "prepare.py",
     "sensitivity.py",
     "served.py",
-    "static_int8.py",
 )
 
 Say = Callable[[str], None]
@@ -68,7 +68,7 @@ class Build:
 class Request:
     """What to build and how strictly to check it; `model` is what `--model` was given.
 
-    `calibration` and the limits shape a static int8 graph; any other they leave as it is.
+    `calibration` and the limits shape an int8 graph; any other they leave as it is.
     """
 
     model: str | None = None
@@ -111,9 +111,10 @@ def build(variant: Variant, request: Request, say: Say) -> Build:
 def _key(variant: Variant, model: Model, request: Request) -> str:
     """Digest of everything that decides the Bento and its check."""
     shaped_by = None
-    if variant.quantization == "int8-static":
-        texts = request.calibration and digests.of_file(request.calibration)
-        shaped_by = [request.limits.flip_rate, texts]
+    if variant.quantization is not None:
+        own = request.calibration
+        texts = golden_key(model, None) if own is None else digests.of_file(own)
+        shaped_by = [vars(request.limits), texts]  # if it fails them, operators stay in fp32
     here, travelling = Path(__file__).parent, Path(next(iter(bentofiles.__path__)))
     code = {name: here / name for name in CODE} | {"_texts.py": Path(_texts.__file__)}
     code |= {f"bentofiles/{path.name}": path for path in travelling.glob("*.py")}
@@ -123,7 +124,7 @@ def _key(variant: Variant, model: Model, request: Request) -> str:
             "variant": variant.digest,
             "model": [model.name, model.digest],
             "golden": golden_key(model, request.golden),
-            "static": shaped_by,
+            "int8": shaped_by,
             "isa": [target.isa, target.reduce_range],
             "libraries": library_versions(LIBRARIES),
             "code": digests.of_files(code),

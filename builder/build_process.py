@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bentofiles.isa import cpu_flags
-from builder import answers, bento, check, export, model, served, static_int8
+from builder import answers, bento, check, export, int8, model, served
+from builder.artifacts import Artifact
 from builder.calibration import calibration_for
 from builder.golden import Golden, golden_for, label_indices
 from builder.isa import int8_target
@@ -46,16 +47,9 @@ def build(
     if variant.runtime == "onnx":
         say("exporting to ONNX and fusing")
         graph = export.fused(prepared, chosen.digest)
-        target = int8_target(cpu_flags())
-        if variant.quantization == "int8":
-            say("quantizing")
-            graph = export.quantized(graph, target)
-        elif variant.quantization == "int8-static":
-            texts = calibration_for(golden, calibration)
-            say(f"quantizing, calibrated on {len(texts.texts)} texts")
-            # Random weights have no answers that could be wrong.
-            most_flips = None if chosen.kind == "synthetic" else limits.flip_rate
-            graph = static_int8.quantized(graph, target, prepared, texts, most_flips)
+        if variant.quantization is not None:
+            static = variant.quantization == "int8-static"
+            graph = _integers(graph, static, chosen, prepared, golden, calibration, limits, say)
         graph = export.mapped(graph)
     # Not before: the baseline may be asked right now, by its own build.
     say(f"asking the baseline about {len(golden.texts)} texts")
@@ -81,6 +75,52 @@ def build(
                 check.require(result, limits, variant.spec)
         published = bento.publish(built, home)
     return {"name": published.parent.name, "version": published.name, "check": result.to_json()}
+
+
+def _integers(
+    fused: Artifact,
+    static: bool,
+    chosen: Model,
+    prepared: Prepared,
+    golden: Golden,
+    calibration: Path | None,
+    limits: check.Limits,
+    say: Say,
+) -> Artifact:
+    """The int8 graph of a fused one, with operators in fp32 if it is not good enough without.
+
+    First the one that suffers most from int8, then two, four, ... At half of all it ends, because
+    then little speed is left to gain. The graph alone decides, so variants that differ in their
+    service layers serve the same one; the check of the Bento has the last word.
+    """
+    target = int8_target(cpu_flags())
+    texts = calibration_for(golden, calibration) if static else None
+    say(f"quantizing, calibrated on {len(texts.texts)} texts" if texts else "quantizing")
+    graph = int8.quantized(fused, target, prepared, texts)
+    if chosen.kind == "synthetic":  # random weights have no answers that could be wrong
+        return graph
+    right = label_indices(golden, prepared.labels)
+
+    def judged(graph: Artifact) -> check.Check:
+        say(f"asking the int8 graph about {len(golden.texts)} texts")
+        found = answers.of_graph(graph, prepared, golden)
+        return check.compare(found, _reference(chosen, prepared, golden), golden, right)
+
+    result = judged(graph)
+    if check.equivalent(result, limits):
+        return graph
+    others = texts or calibration_for(golden, calibration)
+    say(
+        f"labels flip in {result.flip_rate:.2%}, accuracy falls by {result.accuracy_drop:.2%}: "
+        f"looking for operators to keep in fp32, on {len(others.texts)} other texts"
+    )
+    ranked = int8.suffering(fused, prepared, others, static)
+    many = 1
+    while many <= len(ranked) // 2 and not check.equivalent(result, limits):
+        graph = int8.quantized(fused, target, prepared, texts, ranked[:many])
+        result = judged(graph)
+        many *= 2
+    return graph
 
 
 def _reference(chosen: Model, prepared: Prepared, golden: Golden) -> check.Probabilities:

@@ -1,4 +1,4 @@
-"""The ranges of activations that static quantization fixes, seen on texts that judge nothing.
+"""Texts that judge nothing, and the ranges of activations that static quantization fixes on them.
 
 The user's, else training texts where the reviews are installed, else generated ones; never a text
 of the golden set: what is also judged by would pass for better than it is.

@@ -1,6 +1,6 @@
 """What a variant costs in answers: compared with the baseline on a golden set."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,15 @@ class Limits:
     company_drift: float = 0.25
 
 
+def equivalent(check: Check, limits: Limits) -> bool:
+    """Whether accuracy and labels are near enough to the baseline's."""
+    # A hair of tolerance: 0.86 - 0.85 is a little more than 0.01 in binary.
+    return (
+        check.accuracy_drop <= limits.accuracy_drop + 1e-9
+        and check.flip_rate <= limits.flip_rate + 1e-9
+    )
+
+
 def require(check: Check, limits: Limits, spec: str) -> None:
     """Raise OptbuildError (exit code 4) with the figures if a check is beyond the limits."""
     for company, where in ((check.company, ""), (check.served, " through its server")):
@@ -129,10 +138,9 @@ def require(check: Check, limits: Limits, spec: str) -> None:
             "--max-batch-drift",
             exit_code=GATE_FAILED,
         )
-    drop, flips = check.accuracy_drop, check.flip_rate
-    # A hair of tolerance: 0.86 - 0.85 is a little more than 0.01 in binary.
-    if drop <= limits.accuracy_drop + 1e-9 and flips <= limits.flip_rate + 1e-9:
+    if equivalent(check, limits):
         return
+    drop, flips = check.accuracy_drop, check.flip_rate
     falls = f"falls by {drop:.2%} (limit {limits.accuracy_drop:.2%})"
     raise OptbuildError(
         f"{spec} is not equivalent to the baseline on {check.texts} texts: accuracy "
@@ -184,14 +192,13 @@ def predict(sources: Path, texts: tuple[str, ...]) -> Probabilities:
     return np.concatenate([predictor.probabilities(chunk) for chunk in chunks])
 
 
-def kept(
-    kind: str, recipe: artifacts.Facts, sources: Path, texts: tuple[str, ...]
-) -> Probabilities:
-    """`predict`, computed once for each recipe: everything that decides the answers."""
+def kept(kind: str, recipe: artifacts.Facts, ask: Callable[[], Probabilities]) -> Probabilities:
+    """What `ask` answers, computed once for each recipe: everything that decides the answers."""
 
     def fill(folder: Path) -> dict[str, object]:
-        np.save(folder / PROBABILITIES, predict(sources, texts), allow_pickle=False)
-        return {"texts": len(texts)}
+        found = ask()
+        np.save(folder / PROBABILITIES, found, allow_pickle=False)
+        return {"texts": len(found)}
 
     folder = artifacts.make(kind, recipe, fill).path
     result: Probabilities = np.load(folder / PROBABILITIES, allow_pickle=False)
@@ -205,4 +212,4 @@ def reference(sources: Path, model_digest: str, golden: Golden) -> Probabilities
         "golden": golden.digest,
         "libraries": library_versions(("torch", "transformers", "tokenizers")),
     }
-    return kept("reference", recipe, sources, golden.texts)
+    return kept("reference", recipe, lambda: predict(sources, golden.texts))

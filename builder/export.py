@@ -1,15 +1,15 @@
-"""The ONNX graphs: exported by optimum, fused and quantized by ONNX Runtime."""
+"""The ONNX graphs: exported by optimum, fused by ONNX Runtime, with their weights beside them."""
 
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builder import artifacts, digests
 from builder.artifacts import Artifact, Facts
-from builder.isa import Int8Target, recorded_flags
+from builder.isa import recorded_flags
 from builder.machine import library_versions
 from builder.prepare import Prepared
 from variants._errors import OptbuildError
@@ -24,8 +24,6 @@ LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxru
 # unfused without a word, and the "optimized" graph is then slower than it should be.
 FUSED_PER_LAYER = {"Attention": 1, "LayerNormalization": 2, "BiasGelu": 1}
 EMBEDDED = "EmbedLayerNormalization"  # the norm before the first layer, with what it is the norm of
-# What multiplies integers; the others of an int8 graph only prepare and convert.
-INT8_KERNELS = ("QAttention", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulInteger")
 
 
 def fused(prepared: Prepared, model_digest: str) -> Artifact:
@@ -36,18 +34,6 @@ def fused(prepared: Prepared, model_digest: str) -> Artifact:
         "code": digests.of_file(Path(__file__)),
     }
     return artifacts.make("fused", recipe, lambda target: _export_and_fuse(prepared, target))
-
-
-def quantized(graph: Artifact, target: Int8Target) -> Artifact:
-    """The int8 graph of a fused one; facts: ISA, weight type, counts of quantized operators."""
-    recipe = {
-        "graph": graph.content_digest,
-        "isa": target.isa,
-        "reduce_range": target.reduce_range,
-        "libraries": library_versions(("onnx", "onnxruntime")),
-        "code": digests.of_file(Path(__file__)),
-    }
-    return artifacts.make("int8", recipe, lambda folder: _quantize(graph.path, target, folder))
 
 
 def mapped(graph: Artifact) -> Artifact:
@@ -63,6 +49,7 @@ def mapped(graph: Artifact) -> Artifact:
 
     recipe = {
         "graph": graph.content_digest,
+        "facts": graph.facts,
         "libraries": library_versions(("onnxruntime",)),
         "cpu": recorded_flags(),
         "apart": LEFT_APART,
@@ -147,43 +134,6 @@ def require_fused(operators: Mapping[str, int], layers: int) -> None:
                 f"fusion left the graph with {found} {operator} instead of {count}: "
                 "install the versions of constraints.txt"
             )
-
-
-def _quantize(graph: Path, target: Int8Target, folder: Path) -> dict[str, object]:
-    quantize(graph / GRAPH, folder / GRAPH, target)
-    facts = int8_facts(folder / GRAPH, target)
-    if "QAttention" not in facts["int8_kernels"]:
-        raise OptbuildError("no attention was quantized: install the versions of constraints.txt")
-    return {**facts, "activations": "scaled by batch"}
-
-
-def quantize(fused: Path, made: Path, target: Int8Target, kept: Sequence[str] = ()) -> None:
-    """Write the int8 graph of a fused one; the operators named in `kept` stay in fp32."""
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        fused,
-        made,
-        per_channel=True,
-        reduce_range=target.reduce_range,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=list(kept),
-        # Shape inference stops at the fused operators; their inputs are floats.
-        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-    )
-
-
-def int8_facts(path: Path, target: Int8Target) -> dict[str, Any]:
-    """What `variant.json` says of an int8 graph."""
-    running = {name: count for name, count in running_counts(path).items() if name in INT8_KERNELS}
-    return {
-        "isa": target.isa,
-        "weights": "int7" if target.reduce_range else "int8",
-        "per_channel": True,
-        "operators": operator_counts(path),
-        "int8_kernels": running,
-    }
 
 
 def running_counts(path: Path) -> dict[str, int]:

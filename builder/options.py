@@ -55,7 +55,8 @@ def model_options(command: Command) -> Command:
             "--calibration",
             type=FILE,
             help="One text a line, like those to be served and none of them in --golden: "
-            "quantized=static fixes its ranges on them. Movie reviews if left out.",
+            "quantized=static fixes its ranges on them, and where int8 flips too many labels they "
+            "tell which operators to keep in fp32. Movie reviews if left out.",
         ),
         _percent(
             "--max-accuracy-drop", 1.0, "Percentage points of accuracy that a variant may lose."

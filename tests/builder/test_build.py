@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -7,11 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from builder.build import Build, Request, _key, build
 from builder.check import Check, Limits
+from builder.describe import build_lines
 from builder.model import resolve
+from builder.paths import BUNDLED_MODEL
 from variants._errors import OptbuildError
 from variants._spec import compose
 
@@ -180,21 +186,20 @@ def test_an_interrupted_build_leaves_nothing_behind(home: Path, signal_number: i
     assert f"synthetic-roberta-tiny-onnx-threads-{signal_number}" not in store(home)
 
 
-@pytest.mark.parametrize("spec", ["onnx+quantized=static", "onnx+quantized"])
-def test_what_shapes_a_static_graph_decides_which_bento_it_is(spec: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", ["onnx+quantized=static", "onnx+quantized", "onnx"])
+def test_what_shapes_an_int8_graph_decides_which_bento_it_is(spec: str, tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("a text\n")
     requests = [
         Request(),
         Request(limits=Limits(flip_rate=0.5)),
         Request(calibration=texts),
-        Request(limits=Limits(accuracy_drop=0.5)),  # is looked at afterwards
+        Request(limits=Limits(accuracy_drop=0.5)),
     ]
     keys = [_key(compose(spec), resolve(None), request) for request in requests]
     texts.write_text("another text\n")
     keys.append(_key(compose(spec), resolve(None), requests[2]))
-    assert len(set(keys)) == (4 if "static" in spec else 1)
-    assert keys[3] == keys[0]
+    assert len(set(keys)) == (5 if "quantized" in spec else 1)
 
 
 @pytest.fixture
@@ -207,16 +212,54 @@ def golden(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.thorough
 def test_a_bento_that_answers_otherwise_is_not_published(home: Path) -> None:
     before = store(home)
+    unattainable = Limits(accuracy_drop=-1)  # whatever stays in fp32
     with pytest.raises(OptbuildError, match="labels flip in") as caught:
-        build_quietly("onnx+quantized+batching=64", model=None, limits=Limits(flip_rate=0))
+        build_quietly("onnx+quantized+batching=64", model=None, limits=unattainable)
     assert caught.value.exit_code == 4
     assert store(home) == before
     allowed = build_quietly("onnx+quantized+batching=64", model=None)
     assert allowed.check.label_flips > 0
     assert allowed.check.flip_rate <= 0.02
     assert allowed.check.accuracy_drop <= 0.01
-    with pytest.raises(OptbuildError, match="labels flip in"):
-        build_quietly("onnx+quantized+batching=64", model=None, limits=Limits(flip_rate=0))
+    assert not allowed.details["artifact"]["kept_fp32"]
+    exact = build_quietly("onnx", model=None)
+    with pytest.raises(OptbuildError, match="labels flip in"):  # of what is in the store by now
+        build_quietly("onnx", model=None, limits=unattainable)
+    assert exact.check.label_flips == 0
+
+
+@pytest.fixture
+def with_outliers(tmp_path: Path) -> Path:
+    """The bundled model with a channel in each layer that only int8 suffers from.
+
+    It is thousands of times the others, and its readers' weights ignore it.
+    """
+    folder = tmp_path / "with outliers"
+    shutil.copytree(BUNDLED_MODEL, folder)
+    weights = load_file(folder / "model.safetensors")
+    for name, tensor in weights.items():
+        if name.endswith("intermediate.dense.bias"):
+            weights[name] = np.where(np.arange(len(tensor)) == 7, 2000.0, tensor)
+        elif re.search(r"layer\.\d+\.output\.dense\.weight", name):
+            weights[name] = np.where(np.arange(tensor.shape[1]) == 7, 0.0, tensor)
+        weights[name] = weights[name].astype(tensor.dtype)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("layer", ["quantized", "quantized=static"])
+def test_what_int8_spoils_stays_in_fp32(layer: str, home: Path, with_outliers: Path) -> None:
+    said: list[str] = []
+    request = Request(model=str(with_outliers), limits=Limits(flip_rate=0.01))
+    made = build(compose(f"onnx+{layer}"), request, said.append)
+    assert any("looking for operators to keep in fp32, on 128 other texts" in one for one in said)
+    kept = made.details["artifact"]["kept_fp32"]
+    assert kept and all(re.search(r"layer\.\d+/output/dense", name) for name in kept)
+    assert f"  in fp32   {', '.join(kept)}" in build_lines(made)
+    # The graph decides, not what is around it: an ablation's steps share it.
+    served = build(compose(f"onnx+{layer}+lean+microbatch"), request, said.append)
+    assert served.details["artifact"]["kept_fp32"] == kept
 
 
 def test_a_golden_set_of_ones_own(home: Path, golden: Path) -> None:

@@ -1,6 +1,7 @@
-"""Static quantization of a real fused graph, run by ONNX Runtime."""
+"""Quantization of a real fused graph, run by ONNX Runtime."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from onnx.numpy_helper import from_array, to_array
 
 from bentofiles.isa import cpu_flags
-from builder import export, static_int8
+from builder import export, int8
 from builder.artifacts import Artifact
 from builder.calibration import Calibration, calibration_for, open_graph
 from builder.export import GRAPH
@@ -36,9 +37,11 @@ def fused(prepared: Prepared) -> Artifact:
     return export.fused(prepared, resolve(TINY).digest)
 
 
-def quantized(graph: Artifact, prepared: Prepared, most_flips: float | None) -> Artifact:
+def quantized(
+    graph: Artifact, prepared: Prepared, kept: Sequence[str] = (), static: bool = True
+) -> Artifact:
     target = int8_target(cpu_flags())
-    return static_int8.quantized(graph, target, prepared, TEXTS, most_flips)
+    return int8.quantized(graph, target, prepared, TEXTS if static else None, kept)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_a_range_of_8_bits_holds_zero(limits: tuple[float, float], scale: float,
 def test_every_product_runs_on_integers_with_a_fixed_scale(
     prepared: Prepared, fused: Artifact
 ) -> None:
-    made = quantized(fused, prepared, None)
+    made = quantized(fused, prepared)
     # Two layers of one attention and three products, and two products in the classifier.
     assert made.facts["int8_kernels"] == {"QAttention": 2, "MatMulIntegerToFloat": 8}
     operators = export.operator_counts(made.path / GRAPH)
@@ -76,7 +79,7 @@ def test_an_answer_does_not_depend_on_batch_mates_and_is_near_fp32s(
     prepared: Prepared, fused: Artifact
 ) -> None:
     texts = [*generated_sentences(12, seed=9), "very long " * 200]
-    made = quantized(fused, prepared, None).path / GRAPH
+    made = quantized(fused, prepared).path / GRAPH
     alone = probabilities(made, prepared, texts)
     together = open_graph(made, prepared).probabilities(texts)
     assert np.abs(alone - together).max() < 1e-5
@@ -108,21 +111,27 @@ def spoil(fused: Path, made: Path) -> list[str]:
 
 
 @pytest.mark.thorough
-def test_operators_with_an_outlier_are_found_and_stay_in_fp32(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("static", [True, False])
+def test_operators_with_an_outlier_suffer_most_and_may_stay_in_fp32(
+    static: bool, home: Path, tmp_path: Path
+) -> None:
     bundled = resolve(None)  # random weights have nothing to get wrong
     prepared = prepare(bundled)
     names = spoil(export.fused(prepared, bundled.digest).path / GRAPH, tmp_path / GRAPH)
     spoilt = Artifact(tmp_path, {}, "spoilt")
-    careless = quantized(spoilt, prepared, 1.0)
-    careful = quantized(spoilt, prepared, 0.02)
+    ranked = int8.suffering(spoilt, prepared, TEXTS, static)
+    assert set(ranked[: len(names)]) == set(names)
+    careless = quantized(spoilt, prepared, (), static)
+    careful = quantized(spoilt, prepared, ranked[: len(names)], static)
     assert careless.facts["kept_fp32"] == []
-    kept = careful.facts["kept_fp32"]
-    # No more of them than it takes: the model gets over some of the four.
-    assert isinstance(kept, list) and kept and set(kept) <= set(names)
-    assert export.operator_counts(careful.path / GRAPH)["MatMul"] == len(kept)
-    before, after = (made.facts["calibration_flip_rate"] for made in (careless, careful))
-    assert isinstance(before, float) and isinstance(after, float)
-    assert after <= 0.02 < before
+    assert set(careful.facts["kept_fp32"]) == set(names)
+    assert export.operator_counts(careful.path / GRAPH)["MatMul"] == len(names)
+    exact, *rough = (
+        probabilities(path, prepared, TEXTS.texts)
+        for path in (tmp_path / GRAPH, careful.path / GRAPH, careless.path / GRAPH)
+    )
+    after, before = (np.abs(one - exact).mean() for one in rough)
+    assert after < before / 10
 
 
 def test_no_text_that_judges_is_calibrated_with() -> None:
@@ -155,16 +164,8 @@ def test_texts_of_ones_own_calibrate_unless_they_judge(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_every_attention_may_stay_in_fp32(
-    monkeypatch: pytest.MonkeyPatch, prepared: Prepared, fused: Artifact
-) -> None:
-    flips = iter([1.0, 1.0, 0.0])  # with none, one, two of them in fp32
-
-    def attention_first(fused: Path, inputs: dict[str, str], *rest: object) -> list[str]:
-        return sorted(inputs, key=lambda name: not name.startswith("Attention"))
-
-    monkeypatch.setattr(static_int8, "ranking", attention_first)
-    monkeypatch.setattr(static_int8, "flip_rate", lambda *answers: next(flips))
-    made = quantized(fused, prepared, 0.015)
+def test_every_attention_may_stay_in_fp32(prepared: Prepared, fused: Artifact) -> None:
+    inputs = int8.quantizable(onnx.load(str(fused.path / GRAPH)))
+    made = quantized(fused, prepared, [name for name in inputs if name.startswith("Attention")])
     assert export.operator_counts(made.path / GRAPH)["Attention"] == 2
     assert made.facts["int8_kernels"] == {"MatMulIntegerToFloat": 8}
