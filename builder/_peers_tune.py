@@ -1,9 +1,8 @@
 """The best settings of a peer, found before the first block."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 
 from builder._peers_probe import TUNE_ROUNDS, Answers, saturate
 from builder._peers_script import Best, Settings, words
@@ -68,7 +67,7 @@ def tune(
 
 def _throughput(url: str, texts: Sequence[str], seconds: float, log: Path) -> dict[str, float]:
     return {
-        when: _geometric_mean([_answered(url, texts, many, seconds, log) for many in connections])
+        when: geometric_mean(_answered(url, texts, many, seconds, log) for many in connections)
         for when, connections in CONNECTIONS.items()
     }
 
@@ -78,7 +77,3 @@ def _answered(url: str, texts: Sequence[str], many: int, seconds: float, log: Pa
     if not run.answered:
         raise OptbuildError(run.first_error, exit_code=1)
     return run.rps
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    return math.prod(values) ** (1 / len(values))

@@ -4,22 +4,17 @@ Layers of the service, such as workers, leave the predictor as it is: its answer
 the variant before.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bentofiles import onnx_predictor
 from bentofiles.isa import cpu_flags
 from builder import artifacts, check, company, digests
 from builder.artifacts import Artifact
 from builder.company import Company
-from builder.export import GRAPH
 from builder.golden import Golden
 from builder.isa import int8_target
 from builder.machine import library_versions
 from builder.model import Model
-from builder.prepare import Prepared
-from builder.sensitivity import probabilities
 
 LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers")
 
@@ -32,26 +27,7 @@ def to_golden(
 
     recipe = _recipe(sources, model, graph, golden)
     recipe["batch"] = read_variant(sources).settings.max_batch_size or 1
-    return check.kept("answers", recipe, lambda: check.predict(sources, golden.texts))
-
-
-def of_graph(graph: Artifact, prepared: Prepared, golden: Golden) -> check.Probabilities:
-    """What a graph answers to each text alone, before any Bento is made of it."""
-    here = Path(__file__)
-    recipe = {
-        "graph": graph.content_digest,
-        "tokenizer": digests.of_file(prepared.folder / "tokenizer.json"),
-        "model": prepared.model_facts(),
-        "isa": int8_target(cpu_flags()).isa,
-        "golden": golden.digest,
-        "libraries": library_versions(("numpy", "onnxruntime", "tokenizers")),
-        "code": digests.of_files(
-            {name: here.with_name(name) for name in ("calibration.py", "sensitivity.py")}
-            | {"onnx_predictor.py": Path(onnx_predictor.__file__)}
-        ),
-    }
-    ask = partial(probabilities, graph.path / GRAPH, prepared, golden.texts)
-    return check.kept("alone", recipe, ask)
+    return check.kept("answers", recipe, sources, golden.texts)
 
 
 def in_company(sources: Path, model: Model, graph: Artifact | None, golden: Golden) -> Company:

@@ -114,7 +114,9 @@ def _key(variant: Variant, model: Model, request: Request) -> str:
     if variant.quantization is not None:
         own = request.calibration
         texts = golden_key(model, None) if own is None else digests.of_file(own)
-        shaped_by = [vars(request.limits), texts]  # if it fails them, operators stay in fp32
+        limits = request.limits
+        # If it fails these, operators stay in fp32.
+        shaped_by = [limits.accuracy_drop, limits.flip_rate, texts]
     here, travelling = Path(__file__).parent, Path(next(iter(bentofiles.__path__)))
     code = {name: here / name for name in CODE} | {"_texts.py": Path(_texts.__file__)}
     code |= {f"bentofiles/{path.name}": path for path in travelling.glob("*.py")}

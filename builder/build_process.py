@@ -8,15 +8,17 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bentofiles.isa import cpu_flags
 from builder import answers, bento, check, export, int8, model, served
 from builder.artifacts import Artifact
-from builder.calibration import calibration_for
+from builder.calibration import Calibration, calibration_for
 from builder.golden import Golden, golden_for, label_indices
 from builder.isa import int8_target
 from builder.model import Model
@@ -43,29 +45,47 @@ def build(
     home = bentoml_home()
     say("reading the model")
     prepared = prepare(chosen)
+
+    @cache
+    def expected() -> check.Probabilities:
+        say(f"asking the baseline about {len(golden.texts)} texts")
+        with _staged(Variant(), chosen, prepared, None) as sources:
+            return check.reference(sources, chosen.digest, golden)
+
+    right = label_indices(golden, prepared.labels)
+
+    def judged(graph: Artifact) -> check.Check:
+        say(f"asking the int8 graph about {len(golden.texts)} texts")
+        alone = Variant(runtime="onnx", quantization=variant.quantization)
+        with _staged(alone, chosen, prepared, graph) as sources:
+            found = answers.to_golden(sources, chosen, graph, golden)
+        return check.compare(found, expected(), golden, right)
+
     graph = None
     if variant.runtime == "onnx":
         say("exporting to ONNX and fusing")
         graph = export.fused(prepared, chosen.digest)
-        if variant.quantization is not None:
+        if variant.quantization is None:
+            graph = export.mapped(graph)
+        else:
             static = variant.quantization == "int8-static"
-            graph = _integers(graph, static, chosen, prepared, golden, calibration, limits, say)
-        graph = export.mapped(graph)
+            texts = partial(calibration_for, golden, calibration)
+            # Random weights have no answers that could be wrong.
+            judge = None if chosen.kind == "synthetic" else judged
+            graph = _integers(graph, prepared, static, texts, judge, limits, say)
     # Not before: the baseline may be asked right now, by its own build.
-    say(f"asking the baseline about {len(golden.texts)} texts")
-    expected = _reference(chosen, prepared, golden)
+    expected()
     with scratch(home / "tmp", "optbuild-") as folder:  # on the store's file system
         say("building the Bento")
         staged = bento.stage(folder / "sources", variant, chosen, prepared, graph)
         built = bento.build(staged, folder / "home")
-        found = expected
+        found = expected()
         if variant != Variant():  # the baseline is what the others are held against
             say(f"checking it on {len(golden.texts)} texts")
             found = answers.to_golden(built / "src", chosen, graph, golden)
         say("asking it about texts alone and in company")
         together = answers.in_company(built / "src", chosen, graph, golden)
-        right = label_indices(golden, prepared.labels)
-        result = check.compare(found, expected, golden, right, together)
+        result = check.compare(found, expected(), golden, right, together)
         if chosen.kind != "synthetic":  # random weights have no answers that could be wrong
             check.require(result, limits, variant.spec)
             if variant != Variant():  # its server runs every request alone
@@ -79,11 +99,10 @@ def build(
 
 def _integers(
     fused: Artifact,
-    static: bool,
-    chosen: Model,
     prepared: Prepared,
-    golden: Golden,
-    calibration: Path | None,
+    static: bool,
+    others: Callable[[], Calibration],
+    judged: Callable[[Artifact], check.Check] | None,
     limits: check.Limits,
     say: Say,
 ) -> Artifact:
@@ -91,43 +110,40 @@ def _integers(
 
     First the one that suffers most from int8, then two, four, ... At half of all it ends, because
     then little speed is left to gain. The graph alone decides, so variants that differ in their
-    service layers serve the same one; the check of the Bento has the last word.
+    service layers serve the same one; the check of the Bento has the last word. `others` are texts
+    that judge nothing; `judged` is None where nothing can be judged.
     """
     target = int8_target(cpu_flags())
-    texts = calibration_for(golden, calibration) if static else None
+    texts = others() if static else None
+
+    def quantized(kept: Sequence[str] = ()) -> Artifact:
+        return export.mapped(int8.quantized(fused, target, prepared, texts, kept))
+
     say(f"quantizing, calibrated on {len(texts.texts)} texts" if texts else "quantizing")
-    graph = int8.quantized(fused, target, prepared, texts)
-    if chosen.kind == "synthetic":  # random weights have no answers that could be wrong
+    graph = quantized()
+    if judged is None or check.equivalent(result := judged(graph), limits):
         return graph
-    right = label_indices(golden, prepared.labels)
-
-    def judged(graph: Artifact) -> check.Check:
-        say(f"asking the int8 graph about {len(golden.texts)} texts")
-        found = answers.of_graph(graph, prepared, golden)
-        return check.compare(found, _reference(chosen, prepared, golden), golden, right)
-
-    result = judged(graph)
-    if check.equivalent(result, limits):
-        return graph
-    others = texts or calibration_for(golden, calibration)
+    seen = texts or others()
     say(
         f"labels flip in {result.flip_rate:.2%}, accuracy falls by {result.accuracy_drop:.2%}: "
-        f"looking for operators to keep in fp32, on {len(others.texts)} other texts"
+        f"looking for operators to keep in fp32, on {len(seen.texts)} other texts"
     )
-    ranked = int8.suffering(fused, prepared, others, static)
+    ranked = int8.suffering(fused, prepared, seen, static)
     many = 1
     while many <= len(ranked) // 2 and not check.equivalent(result, limits):
-        graph = int8.quantized(fused, target, prepared, texts, ranked[:many])
+        graph = quantized(ranked[:many])
         result = judged(graph)
         many *= 2
     return graph
 
 
-def _reference(chosen: Model, prepared: Prepared, golden: Golden) -> check.Probabilities:
-    """Answers of the baseline, from sources staged like a Bento's."""
+@contextmanager
+def _staged(
+    variant: Variant, chosen: Model, prepared: Prepared, graph: Artifact | None
+) -> Iterator[Path]:
+    """Sources like a Bento's, to ask what they answer."""
     with scratch(bentoml_home() / "tmp", "optbuild-") as folder:
-        sources = bento.stage(folder / "sources", Variant(), chosen, prepared, None).sources
-        return check.reference(sources, chosen.digest, golden)
+        yield bento.stage(folder / "sources", variant, chosen, prepared, graph).sources
 
 
 def main() -> None:

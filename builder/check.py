@@ -1,6 +1,6 @@
 """What a variant costs in answers: compared with the baseline on a golden set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -192,13 +192,14 @@ def predict(sources: Path, texts: tuple[str, ...]) -> Probabilities:
     return np.concatenate([predictor.probabilities(chunk) for chunk in chunks])
 
 
-def kept(kind: str, recipe: artifacts.Facts, ask: Callable[[], Probabilities]) -> Probabilities:
-    """What `ask` answers, computed once for each recipe: everything that decides the answers."""
+def kept(
+    kind: str, recipe: artifacts.Facts, sources: Path, texts: tuple[str, ...]
+) -> Probabilities:
+    """`predict`, computed once for each recipe: everything that decides the answers."""
 
     def fill(folder: Path) -> dict[str, object]:
-        found = ask()
-        np.save(folder / PROBABILITIES, found, allow_pickle=False)
-        return {"texts": len(found)}
+        np.save(folder / PROBABILITIES, predict(sources, texts), allow_pickle=False)
+        return {"texts": len(texts)}
 
     folder = artifacts.make(kind, recipe, fill).path
     result: Probabilities = np.load(folder / PROBABILITIES, allow_pickle=False)
@@ -212,4 +213,4 @@ def reference(sources: Path, model_digest: str, golden: Golden) -> Probabilities
         "golden": golden.digest,
         "libraries": library_versions(("torch", "transformers", "tokenizers")),
     }
-    return kept("reference", recipe, lambda: predict(sources, golden.texts))
+    return kept("reference", recipe, sources, golden.texts)

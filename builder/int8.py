@@ -45,19 +45,17 @@ def quantized(
 
     Static with `calibration`, dynamic without. Facts: ISA, kernels, what stayed in fp32.
     """
-    recipe = {
-        "graph": graph.content_digest,
+    recipe = _recipe(graph) | {
         "isa": target.isa,
         "reduce_range": target.reduce_range,
         "calibration": calibration and digests.of_json(asdict(calibration)),
         "kept": list(kept),
-        "libraries": library_versions(LIBRARIES),
-        "code": _code(),
     }
 
     def fill(folder: Path) -> dict[str, object]:
         made = folder / GRAPH
-        _write(graph.path / GRAPH, made, target, prepared, calibration, kept)
+        limits = None if calibration is None else _ranges(graph, prepared, calibration)
+        _write(graph.path / GRAPH, made, target, limits, kept)
         running = running_counts(made)
         return {
             "isa": target.isa,
@@ -83,18 +81,12 @@ def suffering(
 
     As `texts` show. Takes seconds for the bundled model, minutes for RoBERTa-base.
     """
-    recipe = {
-        "graph": graph.content_digest,
-        "static": static,
-        "texts": digests.of_json(texts.texts),
-        "libraries": library_versions(LIBRARIES),
-        "code": _code(),
-    }
+    recipe = _recipe(graph) | {"static": static, "texts": digests.of_json(texts.texts)}
 
     def fill(_: Path) -> dict[str, object]:
         fused = graph.path / GRAPH
         inputs = quantizable(onnx.load(str(fused)))
-        limits = _ranges(fused, inputs, prepared, texts) if static else None
+        limits = _ranges(graph, prepared, texts) if static else None
         return {"ranked": ranking(fused, inputs, limits, prepared, texts.texts)}
 
     return tuple(artifacts.make("suffering", recipe, fill).facts["ranked"])
@@ -111,18 +103,21 @@ def quantizable(fused: ModelProto) -> dict[str, str]:
     }
 
 
-def _code() -> str:
+def _recipe(graph: Artifact) -> dict[str, object]:
     here = Path(__file__)
     files = {name: here.with_name(name) for name in CODE}
-    return digests.of_files(files | {"onnx_predictor.py": Path(onnx_predictor.__file__)})
+    return {
+        "graph": graph.content_digest,
+        "libraries": library_versions(LIBRARIES),
+        "code": digests.of_files(files | {"onnx_predictor.py": Path(onnx_predictor.__file__)}),
+    }
 
 
 def _write(
     fused: Path,
     made: Path,
     target: Int8Target,
-    prepared: Prepared,
-    calibration: Calibration | None,
+    limits: Mapping[str, Range] | None,
     kept: Sequence[str],
 ) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -139,16 +134,23 @@ def _write(
     )
     inputs = quantizable(onnx.load(str(fused)))
     model = onnx.load(str(made))
-    if calibration is not None:
-        freeze(model, _ranges(fused, inputs, prepared, calibration))
+    if limits is not None:
+        freeze(model, limits)
         onnx.save(model, str(made))
     _require(model, len(inputs) - len(kept))
 
 
-def _ranges(
-    fused: Path, inputs: Mapping[str, str], prepared: Prepared, texts: Calibration
-) -> Mapping[str, Range]:
-    return ranges(fused, sorted(set(inputs.values())), prepared, texts.texts)
+def _ranges(graph: Artifact, prepared: Prepared, texts: Calibration) -> Mapping[str, Range]:
+    """Of what the operators of a fused graph read, looked at once for all graphs made of it."""
+    recipe = _recipe(graph) | {"texts": digests.of_json(texts.texts)}
+
+    def fill(_: Path) -> dict[str, object]:
+        fused = graph.path / GRAPH
+        read = sorted(set(quantizable(onnx.load(str(fused))).values()))
+        return dict(ranges(fused, read, prepared, texts.texts))
+
+    found = artifacts.make("ranges", recipe, fill).facts
+    return {tensor: (low, high) for tensor, (low, high) in found.items()}
 
 
 def _require(model: ModelProto, integer_operators: int) -> None:

@@ -24,11 +24,6 @@ def probabilities(graph: Path, prepared: Prepared, texts: Sequence[str]) -> Prob
     return np.concatenate([predictor.probabilities([text]) for text in texts])
 
 
-def flip_rate(answers: Probabilities, expected: Probabilities) -> float:
-    """Share of texts whose most probable label differs; both are (texts, labels)."""
-    return float((answers.argmax(axis=1) != expected.argmax(axis=1)).mean())
-
-
 def ranking(
     fused: Path,
     inputs: Mapping[str, str],
