@@ -25,6 +25,7 @@ from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Run, Size, pack, size_of, split
 from bentofiles.passes import Passes
+from bentofiles.reading import Reader
 from bentofiles.wide import Meetings, Wide
 
 MOST_LOOKED_AT = 64  # waiting parts that one choice considers
@@ -54,10 +55,10 @@ class Turn(NamedTuple):
 class Lanes:
     """Runs requests on `count` threads.
 
-    `run` maps a list of texts to rows, one a text, as a list or an array; all lanes call it.
-    Without `most_tokens` every request runs alone, in one pass. `observe` is told of each pass:
-    how many requests it held, and for how long those waited whose first pass it was. `wide` is
-    how a request may run that finds enough of the lanes idle.
+    `run` maps a list of texts, as `reader` makes them of those sent, to rows, one a text, as a
+    list or an array; all lanes call it. Without `most_tokens` every request runs alone, in one
+    pass. `observe` is told of each pass: how many requests it held, and for how long those waited
+    whose first pass it was. `wide` is how a request may run that finds enough of the lanes idle.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Lanes:
         deadline_s: float,
         most_tokens: int | None = None,
         most_texts: int = 32,
+        reader: Reader | None = None,
         wide: Wide | None = None,
         observe: Callable[[int, Sequence[float]], None] = lambda requests, queued_s: None,
     ) -> None:
@@ -80,6 +82,7 @@ class Lanes:
         self._longest_pass_s = 0.0 if most_tokens is None else LONGEST_PASS * deadline_s
         self._most_tokens = most_tokens
         self._most_texts = most_texts
+        self._reader = reader or Reader()
         self._wide = wide
         self._observe = observe
         self._line = Line()
@@ -193,11 +196,12 @@ class Lanes:
                 continue
             parts, begin_s = turn.parts, perf_counter()
             result: Sequence[Any] | Exception
+            read_s = sum(part.read_s for part in parts)
             try:
-                result = turn.run([text for part in parts for text in part.texts])
+                result = turn.run(self._reader.inputs(parts))
             except Exception as error:
                 result = error
-            took_s = perf_counter() - begin_s
+            took_s = read_s + perf_counter() - begin_s
             with self._lock:  # before anybody hears of it and sends another
                 self._passes.end(lane)
                 if not isinstance(result, Exception):
@@ -209,6 +213,7 @@ class Lanes:
         self._called.get()
         if self._closed:
             return None
+        self._read_ahead()
         with self._lock:
             late = self._drop()
             turn = self._turn(self._take() if self._line.parts else [])
@@ -217,6 +222,21 @@ class Lanes:
         if late:
             self._tell(late, Refused())
         return turn
+
+    def _read_ahead(self) -> None:
+        """Where it will be chosen which of the waiting run together, see how long they are."""
+        with self._lock:
+            several = self._most_tokens is not None and len(self._line.parts) > self._passes.idle
+            ahead = self._reader.claim(self._line.parts[:MOST_LOOKED_AT]) if several else []
+        if not ahead:
+            return
+        try:
+            sizes = self._reader.read(ahead)
+        except Exception:
+            return  # whoever runs the one that cannot be read hears of it
+        with self._lock:
+            for part, size in zip(ahead, sizes, strict=True):
+                self._line.resize(part, size, self._costs.of(*size))
 
     def _turn(self, parts: list[Part]) -> Turn:
         """How to run them: on this lane's CPUs, or on idle ones' too where that is better."""

@@ -30,6 +30,7 @@ from bentofiles.later import Later
 from bentofiles.lean_metrics import Metrics
 from bentofiles.packing import Costs, Run, measure
 from bentofiles.predictor import Predictor, resolve_lanes, resolve_wide
+from bentofiles.reading import Reader
 from bentofiles.settings import VariantFile
 from bentofiles.wide import Wide
 
@@ -60,8 +61,8 @@ class Desk:
         On the lane's thread, of all texts of a pass at a time: the event loop has enough to do.
         """
 
-        def answers(texts: list[str]) -> list[str]:
-            rows = run(texts)
+        def answers(inputs: list[Any]) -> list[str]:
+            rows = run(inputs)
             pairs = zip(rows.argmax(axis=1).tolist(), rows.max(axis=1).tolist(), strict=True)
             return [f"{self._begins[best]}{score!r}}}" for best, score in pairs]
 
@@ -73,9 +74,10 @@ def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
     metrics = Metrics()
     costs, wide = measure_ways(predictor, resolve_wide(variant.settings))
     lanes = Lanes(
-        desk.in_json(predictor.probabilities),
+        desk.in_json(predictor.classify),
         resolve_lanes(variant.settings),
         costs,
+        reader=Reader(predictor.tokenize),
         wide=wide and replace(wide, run=desk.in_json(wide.run)),
         most_text_tokens=variant.model.max_tokens,
         deadline_s=variant.settings.deadline_s or contract.DEADLINE_S,
@@ -94,7 +96,7 @@ def measure_ways(predictor: Predictor, lanes: int) -> tuple[Costs, Wide | None]:
     widened = predictor.widened(lanes) if lanes > 1 else None
     run = widened.probabilities if widened else None
     costs, wide = measure(predictor.probabilities, perf_counter, run)
-    return costs, Wide(run, lanes, wide) if run and wide else None
+    return costs, Wide(widened.classify, lanes, wide) if widened and wide else None
 
 
 class Lean(Contract):

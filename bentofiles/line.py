@@ -48,9 +48,22 @@ class Job:
 
 
 class Part:
-    """Texts of a request that run in one pass, and their places in it."""
+    """Texts of a request that run in one pass, and their places in it.
 
-    __slots__ = ("cost_s", "job", "places", "size", "texts", "turn")
+    `inputs` are the texts as the model takes them, once a lane has read them, which took `read_s`.
+    """
+
+    __slots__ = (
+        "claimed",
+        "cost_s",
+        "inputs",
+        "job",
+        "places",
+        "read_s",
+        "size",
+        "texts",
+        "turn",
+    )
 
     def __init__(
         self, job: Job, places: Sequence[int], texts: Sequence[str], size: Size, cost_s: float
@@ -61,6 +74,9 @@ class Part:
         self.size = size
         self.cost_s = cost_s
         self.turn = (0.0, 0)
+        self.claimed = False  # by a lane that reads it
+        self.inputs: Sequence[Any] | None = None
+        self.read_s = 0.0
 
 
 class Line:
@@ -86,6 +102,12 @@ class Line:
             insort(self.parts, part, key=_TURN)
             self.cost_s += part.cost_s
         job.waits.extend(parts)
+
+    def resize(self, part: Part, size: Size, cost_s: float) -> None:
+        """A part is of another size than expected; where it has left already that is too late."""
+        if part in part.job.waits:
+            self.cost_s += cost_s - part.cost_s
+            part.size, part.cost_s = size, cost_s
 
     def remove(self, part: Part) -> None:
         """Take out a part: a lane runs it, or nobody waits for it any more."""

@@ -1,11 +1,12 @@
 """ONNX Runtime and the tokenizers library: neither torch nor transformers is needed."""
 
+from collections.abc import Sequence
 from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from bentofiles.settings import VariantFile
 
@@ -47,12 +48,24 @@ class OnnxPredictor:
 
     def probabilities(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Class probabilities, shape (len(texts), labels); all texts run as one padded batch."""
-        (logits,) = self.session.run(["logits"], self.feed(texts))
+        return self.classify(self.tokenize(texts))
+
+    def tokenize(self, texts: list[str]) -> list[Encoding]:
+        """The texts as `classify` takes them, each as long as it is."""
+        encodings: list[Encoding] = self.tokenizer.encode_batch_fast(texts)  # without offsets
+        return encodings
+
+    def classify(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
+        """Class probabilities, shape (len(encodings), labels); pads the encodings."""
+        (logits,) = self.session.run(["logits"], self.feed(encodings))
         return softmax(logits)
 
-    def feed(self, texts: list[str]) -> dict[str, npt.NDArray[np.int64]]:
-        """The graph's inputs, each of shape (len(texts), tokens of the longest)."""
-        encodings = self.tokenizer.encode_batch_fast(texts)  # without offsets
+    def feed(self, encodings: Sequence[Encoding]) -> dict[str, npt.NDArray[np.int64]]:
+        """The graph's inputs, each of shape (len(encodings), tokens of the longest); pads them."""
+        facts = self.variant.model
+        longest = max(map(len, encodings))
+        for encoding in encodings:
+            encoding.pad(longest, pad_id=facts.pad_id, pad_token=facts.pad_token)
         return {
             name: np.array([read(encoding) for encoding in encodings], dtype=np.int64)
             for name, read in self.inputs
@@ -60,10 +73,10 @@ class OnnxPredictor:
 
 
 def load_tokenizer(variant: VariantFile) -> Tokenizer:
-    """The model's tokenizer; pads a batch to its longest text."""
+    """The model's tokenizer, which does not pad: how long the texts are decides what they meet."""
     tokenizer = Tokenizer.from_file(str(variant.model_dir / "tokenizer.json"))
     tokenizer.enable_truncation(variant.model.max_tokens)
-    tokenizer.enable_padding(pad_id=variant.model.pad_id, pad_token=variant.model.pad_token)
+    tokenizer.no_padding()
     return tokenizer
 
 

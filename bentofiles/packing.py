@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 CHARACTERS_A_TOKEN = 4.0  # of words under byte-level BPE
 LONG_WORD = 12  # letters; where words are longer than this on average, they are none
-Run = Callable[[list[str]], Any]  # texts to one row each
+Run = Callable[[list[Any]], Any]  # texts, or what is made of them, to one row each
 SHORT, LONG = "film " * 12, "film " * 60  # what is measured with
 FEWEST_TURNS, MOST_TURNS, ENOUGH_S = 2, 20, 0.2
 LEAST_S = 1e-9  # of a token, where a clock saw none

@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,15 @@ class Predictor(Protocol):
 
     def probabilities(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Class probabilities, shape (len(texts), labels), rows in the order of the texts."""
+        ...
+
+    @property
+    def tokenize(self) -> Callable[[list[str]], Sequence[Sized]] | None:
+        """Makes of each text what `classify` takes; None if that takes the texts themselves."""
+        ...
+
+    def classify(self, inputs: list[Any], /) -> npt.NDArray[np.float32]:
+        """As `probabilities`, of tokenized texts."""
         ...
 
     def widened(self, times: int) -> "Predictor | None":

@@ -15,6 +15,7 @@ class TorchPredictor:
         if threads is not None:
             torch.set_num_threads(threads)
         self.labels = variant.model.labels
+        self.tokenize = None  # the pipeline does
         self.pipeline = pipeline(
             "text-classification",
             model=str(variant.model_dir),
@@ -33,3 +34,5 @@ class TorchPredictor:
         """Class probabilities, shape (len(texts), labels)."""
         rows = [{item["label"]: item["score"] for item in row} for row in self.pipeline(texts)]
         return np.array([[row[label] for label in self.labels] for row in rows], dtype=np.float32)
+
+    classify = probabilities

@@ -100,7 +100,7 @@ def ranges(
         predictor = open_graph(open_to_see, prepared)
     collector = HistogramCollector("percentile", False, BINS, BINS, PERCENTILE, "same")
     for text in texts:
-        values = predictor.session.run(list(tensors), predictor.feed([text]))
+        values = predictor.session.run(list(tensors), predictor.feed(predictor.tokenize([text])))
         collector.collect({name: [np.ravel(v)] for name, v in zip(tensors, values, strict=True)})
     found = collector.compute_collection_result()
     bounds = {name: found[name][:2] for name in tensors}

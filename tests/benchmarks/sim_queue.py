@@ -4,14 +4,15 @@
 
 A real machine hides a tenth of the latency behind what else it does; here the same arrivals meet
 the same costs under every choice, and `bentofiles.packing.pack` and `bentofiles.wide` are those of
-the Bento. Requests have the lengths of the texts that load tests send. A pass takes what its costs
-say, times a random factor (15%) that belongs to its first request; passes that want more CPUs than
-there are share them.
+the Bento. Requests have the lengths of the texts that load tests send, in tokens of the bundled
+tokenizer. A pass takes what its costs say, times a random factor (15%) that belongs to its first
+request; passes that want more CPUs than there are share them.
 
 Which requests run together: `alone`, none; `cheaper`, all that together cost less than apart;
-`pack`, ours. Which single requests take idle CPUs: `never`, `always` where that is faster, `pays`,
-ours. Prints mean, p50 and p99 of the latency under open loops at shares of what single requests
-can make of the lanes, and texts a second in closed loops. A benchmark, not a test.
+`guess`, what ours takes by lengths estimated from characters; `pack`, ours, by counted ones.
+Which single requests take idle CPUs: `never`, `always` where that is faster, `pays`, ours. Prints
+mean, p50 and p99 of the latency under open loops at shares of what single requests can make of the
+lanes, and texts a second in closed loops. A benchmark, not a test.
 """
 
 import argparse
@@ -21,20 +22,31 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from bentofiles.packing import Costs, Size, pack, size_of  # noqa: E402
+from bentofiles.packing import LONG, Costs, Size, pack, size_of  # noqa: E402
 from bentofiles.wide import Meetings, Wide  # noqa: E402
+from builder.paths import BUNDLED_MODEL  # noqa: E402
 from loadtests._schedule import renewal  # noqa: E402
 from loadtests._texts import load_texts  # noqa: E402
 
+
+class Text(NamedTuple):
+    """A request of one text: its size by counted tokens, and by those that it looks like."""
+
+    counted: Size
+    estimated: Size
+
+
 Floats = npt.NDArray[np.float64]
-Together = Callable[[Sequence[Size], int, "Machine"], list[int]]
+Together = Callable[[Sequence[Text], int, "Machine"], list[int]]
 Widely = Callable[[Size, float, "Machine"], bool]
 How = tuple[Together, Widely]
 
@@ -65,23 +77,33 @@ class Machine:
     costs: Costs  # of a pass on one lane
     wide: Wide
 
-    def capacity_rps(self, sizes: Sequence[Size]) -> float:
+    def capacity_rps(self, texts: Sequence[Text]) -> float:
         """Single requests a second with all lanes busy."""
-        return self.lanes / float(np.mean([self.costs.of(*size) for size in sizes]))
+        return self.lanes / float(np.mean([self.costs.of(*text.counted) for text in texts]))
 
 
-def alone(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
+def alone(waiting: Sequence[Text], beyond: int, machine: Machine) -> list[int]:
     """First come, first served."""
     return [0]
 
 
-def cheaper(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
+def cheaper(waiting: Sequence[Text], beyond: int, machine: Machine) -> list[int]:
     """All that make the pass cheaper than its parts: as if any number of requests waited."""
-    return pack(waiting, machine.costs, MOST_TOKENS, MOST_TEXTS, beyond=10**12)
+    return chosen([text.counted for text in waiting], 10**12, machine)
 
 
-def ours(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
+def guess(waiting: Sequence[Text], beyond: int, machine: Machine) -> list[int]:
+    """What the Bento would do if it did not tokenize before it chooses."""
+    return chosen([text.estimated for text in waiting], beyond, machine)
+
+
+def ours(waiting: Sequence[Text], beyond: int, machine: Machine) -> list[int]:
     """What the Bento does."""
+    return chosen([text.counted for text in waiting], beyond, machine)
+
+
+def chosen(waiting: Sequence[Size], beyond: int, machine: Machine) -> list[int]:
+    """The Bento's choice among requests of such sizes."""
     return pack(waiting, machine.costs, MOST_TOKENS, MOST_TEXTS, lanes=machine.lanes, beyond=beyond)
 
 
@@ -90,7 +112,7 @@ def pays(size: Size, met: float, machine: Machine) -> bool:
     return machine.wide.pays(size, machine.costs.of(*size), met)
 
 
-TOGETHER: dict[str, Together] = {"alone": alone, "cheaper": cheaper, "pack": ours}
+TOGETHER: dict[str, Together] = {"alone": alone, "cheaper": cheaper, "guess": guess, "pack": ours}
 WIDELY: dict[str, Widely] = {
     "never": lambda size, met, machine: False,
     "always": lambda size, met, machine: pays(size, 0.0, machine),
@@ -99,6 +121,7 @@ WIDELY: dict[str, Widely] = {
 HOWS = (
     ("alone", "never"),
     ("cheaper", "always"),
+    ("guess", "never"),
     ("pack", "never"),
     ("pack", "always"),
     ("pack", "pays"),
@@ -119,7 +142,7 @@ class Simulation:
     """One schedule through one machine under one choice."""
 
     machine: Machine
-    sizes: Sequence[Size]  # of each request
+    texts: Sequence[Text]  # of each request
     together: Together
     widely: Widely
     factors: Floats  # of each request: how much longer than expected the pass takes that it heads
@@ -157,7 +180,7 @@ class Simulation:
 
     def _come(self, index: int, now_s: float) -> None:
         wide = self.machine.wide
-        lasts_s = wide.costs.of(*self.sizes[index])
+        lasts_s = wide.costs.of(*self.texts[index].counted)
         self.meetings.arrived(now_s, self._spare() - wide.lanes, lasts_s)
         self.waiting.append(index)
 
@@ -172,32 +195,32 @@ class Simulation:
 
     def _begin(self) -> None:
         while self.waiting and (idle := self.machine.lanes - len(self.running)):
-            looked_at = [self.sizes[index] for index in self.waiting[:LOOKED_AT]]
+            looked_at = [self.texts[index] for index in self.waiting[:LOOKED_AT]]
             beyond = len(self.waiting) - len(looked_at)
-            chosen = self.together(looked_at, beyond, self.machine)[: -(-len(self.waiting) // idle)]
-            members = [self.waiting[place] for place in chosen]
+            places = self.together(looked_at, beyond, self.machine)[: -(-len(self.waiting) // idle)]
+            members = [self.waiting[place] for place in places]
             self.waiting = [index for index in self.waiting if index not in set(members)]
             self.running.append(self._pass(members))
 
     def _pass(self, members: list[int]) -> Pass:
-        machine, size = self.machine, self.sizes[members[0]]
+        machine, size = self.machine, self.texts[members[0]].counted
         factor = self.factors[members[0]]
         wide = machine.wide
         room = len(members) == 1 and self._spare() >= wide.lanes
         if room and self.widely(size, self.meetings.share, machine):
             return Pass(members, factor * wide.costs.of(*size), wide.lanes)
-        tokens = max(self.sizes[index].tokens for index in members)
+        tokens = max(self.texts[index].counted.tokens for index in members)
         return Pass(members, factor * machine.costs.of(len(members), tokens), 1)
 
 
-def open_loop(machine: Machine, texts: Sequence[Size], share: float, cv: float, how: How) -> Floats:
+def open_loop(machine: Machine, texts: Sequence[Text], share: float, cv: float, how: How) -> Floats:
     """Mean, p50 and p99 of the latency in ms at a share of the capacity, over all SEEDS."""
     rate_rps = share * machine.capacity_rps(texts)
     found = []
     for seed in SEEDS:
         schedule = renewal(rate_rps, cv, REQUESTS / rate_rps, seed, len(texts))
-        sizes = [texts[place] for place in schedule.payload]
-        one = Simulation(machine, sizes, *how, factors(len(sizes), seed))
+        sent = [texts[place] for place in schedule.payload]
+        one = Simulation(machine, sent, *how, factors(len(sent), seed))
         came_s, done_s = one.finish(schedule.planned_s.tolist())
         latency_s = done_s - came_s
         found.append([latency_s.mean(), *np.quantile(latency_s, [0.5, 0.99])])
@@ -209,16 +232,27 @@ def factors(count: int, seed: int) -> Floats:
     return np.random.default_rng([seed, 1]).gamma(NOISE**-2, NOISE**2, count)
 
 
-def closed_loop(machine: Machine, texts: Sequence[Size], connections: int, how: How) -> float:
+def closed_loop(machine: Machine, texts: Sequence[Text], connections: int, how: How) -> float:
     """Texts a second, as a share of what single requests can make of the lanes."""
     rng = np.random.default_rng(0)
-    sizes = [texts[place] for place in rng.integers(len(texts), size=REQUESTS)]
-    one = Simulation(machine, sizes, *how, factors(REQUESTS, 0))
+    sent = [texts[place] for place in rng.integers(len(texts), size=REQUESTS)]
+    one = Simulation(machine, sent, *how, factors(REQUESTS, 0))
     _, done_s = one.finish([0.0] * connections, later=REQUESTS - connections)
     return REQUESTS / float(done_s.max()) / machine.capacity_rps(texts)
 
 
-def table(machine: Machine, texts: Sequence[Size]) -> None:
+def measured() -> list[Text]:
+    """The texts that load tests send. Costs count tokens of which LONG has what is estimated."""
+    tokenizer = Tokenizer.from_file(str(BUNDLED_MODEL / "tokenizer.json"))
+    tokenizer.enable_truncation(512)
+    each = size_of([LONG], 512).tokens / len(tokenizer.encode(LONG))
+    return [
+        Text(Size(1, each * len(tokenizer.encode(text))), size_of([text], 512))
+        for text in load_texts(None).texts
+    ]
+
+
+def table(machine: Machine, texts: Sequence[Text]) -> None:
     """Print a row for each load, a column for each choice."""
     names = [" + ".join(name) for name in HOWS]
     hows = [(TOGETHER[together], WIDELY[widely]) for together, widely in HOWS]
@@ -261,7 +295,7 @@ def main() -> None:
     call_ms, token_us = options.wide
     wide = Costs(call_ms / 1e3, token_us / 1e6)
     machine = Machine(options.lanes, costs, Wide(lambda texts: None, options.wide_lanes, wide))
-    texts = [size_of([text], 512) for text in load_texts(None).texts]
+    texts = measured()
     print(
         f"{machine.capacity_rps(texts):.0f} single requests a second; mean, p50, p99 of latency\n"
     )

@@ -1,0 +1,176 @@
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from bentofiles.lanes import Lanes
+from bentofiles.packing import Costs
+from bentofiles.reading import Reader
+
+# A pass of two saves what 50 tokens cost.
+COSTS = Costs(call_s=0.005, token_s=0.0001)
+
+
+class Words:
+    """Takes four letters for a token, and dots, which are estimated to be one each, for none."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def __call__(self, texts: list[str]) -> list[str]:
+        self.read += texts
+        if "cannot be read" in texts:
+            raise ValueError("cannot be read")
+        return ["x" * max(1, len(text.replace(".", "")) // 4) for text in texts]
+
+
+class Model:
+    """Answers with the lengths of what it is given; runs only while its gate is open."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+
+    def __call__(self, inputs: list[Any]) -> list[int]:
+        assert self.gate.wait(20)
+        self.batches.append(sorted(map(len, inputs)))
+        return [len(one) for one in inputs]
+
+
+def play(
+    tokenize: Callable[[list[str]], Sequence[Any]] | None,
+    texts: Sequence[str],
+    *,
+    before: Callable[[Words], None] = lambda words: None,
+    **options: Any,
+) -> tuple[list[list[int]], list[Any]]:
+    """The batches after the first pass, and the answers, when all of the texts waited behind it."""
+    model = Model()
+    given = {"most_tokens": 1000, "reader": Reader(tokenize)} | options
+    lanes = Lanes(model, 1, COSTS, most_text_tokens=256, deadline_s=20.0, **given)
+
+    async def story() -> list[Any]:
+        first = lanes.submit(["x"])
+        while lanes.queued:
+            await asyncio.sleep(0.001)
+        rest = [lanes.submit([text]) for text in texts]
+        model.gate.set()
+        return await asyncio.gather(first, *rest, return_exceptions=True)
+
+    try:
+        answers = asyncio.run(asyncio.wait_for(story(), 30))
+    finally:
+        model.gate.set()
+        lanes.close()
+    return model.batches[1:], answers[1:]
+
+
+# Of one look, and of two lengths, in turn.
+ALIKE = ["x" * 240 + "." * 20, "." * 76 + "x" * 16] * 4
+
+
+def test_texts_run_with_those_of_their_counted_length() -> None:
+    batches, answers = play(Words(), ALIKE)
+    assert batches == [[60] * 4, [4] * 4]
+    assert answers == [[60], [4]] * 4
+
+
+def test_without_a_tokenizer_the_model_takes_texts_and_all_that_look_alike_run_together() -> None:
+    """By their estimated lengths."""
+    batches, answers = play(None, ALIKE)
+    assert 92 in batches[0] and 260 in batches[0]
+    assert answers == [[260], [92]] * 4
+
+
+def test_each_text_is_tokenized_once() -> None:
+    words = Words()
+    play(words, ALIKE)
+    read = [text for text in words.read if text in ALIKE]
+    assert sorted(read) == sorted(ALIKE)
+
+
+def test_what_runs_alone_anyway_is_not_looked_at_before_its_turn() -> None:
+    words = Words()
+    seen: list[int] = []
+
+    class Counting(Model):
+        def __call__(self, inputs: list[Any]) -> list[int]:
+            seen.append(len(words.read))
+            return super().__call__(inputs)
+
+    model = Counting()
+    model.gate.set()
+    lanes = Lanes(model, 1, COSTS, most_text_tokens=256, deadline_s=20.0, reader=Reader(words))
+
+    async def story() -> None:
+        await asyncio.gather(*(lanes.submit([text]) for text in ALIKE))
+
+    begun = len(words.read)
+    try:
+        asyncio.run(asyncio.wait_for(story(), 30))
+    finally:
+        lanes.close()
+    assert seen == [begun + number for number in range(1, 9)]
+
+
+def test_a_text_that_is_cut_off_is_not_read_ahead() -> None:
+    """To read it may take a second, and the lane has others to run."""
+    words = Words()
+    long = "word " * 20_000  # 100,000 letters
+    batches, _ = play(words, [*ALIKE, long])
+    assert words.read.index(long) == len(words.read) - 1
+    assert batches == [[60] * 4, [4] * 4, [25_000]]
+
+
+def test_a_text_that_cannot_be_tokenized_fails_and_the_lane_goes_on() -> None:
+    words = Words()
+    _, answers = play(words, ["cannot be read", "x" * 400])
+    assert isinstance(answers[0], ValueError)
+    assert answers[1] == [100]
+
+
+@pytest.mark.parametrize("gone", [0, 3])
+def test_a_request_that_leaves_while_it_is_read_is_not_run(gone: int) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    def tokenize(texts: list[str]) -> list[str]:
+        if len(texts) > 1:
+            reading.set()
+            assert go_on.wait(20)
+        return texts
+
+    model = Model()
+    model.gate.set()
+    lanes = Lanes(
+        model,
+        1,
+        COSTS,
+        most_text_tokens=256,
+        deadline_s=20.0,
+        most_tokens=1000,
+        reader=Reader(tokenize),
+    )
+
+    async def story() -> None:
+        model.gate.clear()
+        first = lanes.submit(["x"])
+        while lanes.queued:
+            await asyncio.sleep(0.001)
+        rest = [lanes.submit(["x" * 10]) for _ in range(4)]
+        model.gate.set()
+        while not reading.is_set():
+            await asyncio.sleep(0.001)
+        rest[gone].cancel()
+        await asyncio.sleep(0.01)
+        assert lanes.queued == 3
+        go_on.set()
+        await asyncio.gather(first, *rest, return_exceptions=True)
+        assert lanes.queued == 0
+
+    try:
+        asyncio.run(asyncio.wait_for(story(), 30))
+    finally:
+        lanes.close()
+    assert model.batches == [[1], [10] * 3]
