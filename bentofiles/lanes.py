@@ -14,13 +14,14 @@ pass takes longer than the deadline: a slow model serves one request a lane, and
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from bentofiles.delivery import Delivery, Observe
 from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
 from bentofiles.packing import Costs, Run, Size, pack, size_of, split
@@ -73,7 +74,7 @@ class Lanes:
         most_texts: int = 32,
         reader: Reader | None = None,
         wide: Wide | None = None,
-        observe: Callable[[int, Sequence[float]], None] = lambda requests, queued_s: None,
+        observe: Observe = lambda requests, queued_s: None,
     ) -> None:
         self._run = run
         self._costs = costs
@@ -84,7 +85,7 @@ class Lanes:
         self._most_texts = most_texts
         self._reader = reader or Reader()
         self._wide = wide
-        self._observe = observe
+        self._delivery = Delivery(observe)
         self._line = Line()
         self._passes = Passes(count)
         self._meetings = Meetings()
@@ -93,7 +94,6 @@ class Lanes:
         # One for each part that has joined the line: a lane that gets one looks what there is. A
         # Condition, which is written in Python, takes several times as long.
         self._called: SimpleQueue[None] = SimpleQueue()
-        self._loop: asyncio.AbstractEventLoop | None = None
         # On the event loop, at the deadline: what still waits is refused, what runs goes on.
         self._deadlines: Later[Job] = Later(
             over=lambda job: not job.waits, act=lambda job: job.fail(Refused())
@@ -110,9 +110,9 @@ class Lanes:
 
         Raises Refused at once if it would have to wait and be answered after the deadline.
         """
-        loop = asyncio.get_running_loop()
+        answer = asyncio.get_running_loop().create_future()
         now_s = perf_counter()
-        job = Job(len(texts), now_s, now_s + self._deadline_s, loop.create_future())
+        job = Job(len(texts), now_s, now_s + self._deadline_s, answer)
         parts = self._parts(job, texts)
         with self._lock:
             self._look_around(parts, now_s)
@@ -121,7 +121,6 @@ class Lanes:
                 job.deadline_s = math.inf
             else:
                 self._require_time(parts, now_s)
-            self._loop = loop
             self._line.join(job, parts)
         for _ in parts:
             self._called.put(None)
@@ -206,7 +205,7 @@ class Lanes:
                 self._passes.end(lane)
                 if not isinstance(result, Exception):
                     self._passes.learn(turn.cost_s, took_s)
-            self._tell(parts, result, begin_s)
+            self._delivery.tell(parts, result, begin_s)
 
     def _next(self, lane: int) -> Turn | None:
         """What to run next; nothing if nothing is left that can be; None at the end."""
@@ -220,7 +219,7 @@ class Lanes:
             if turn.parts:
                 self._passes.begin(lane, perf_counter(), turn.cost_s, turn.cpus)
         if late:
-            self._tell(late, Refused())
+            self._delivery.tell(late, Refused())
         return turn
 
     def _read_ahead(self) -> None:
@@ -306,38 +305,3 @@ class Lanes:
         left_s = min(self._longest_pass_s, parts[0].job.deadline_s - now_s)
         ends_s = accumulate(part.cost_s * self._passes.off for part in parts)
         return max(1, sum(end_s <= left_s for end_s in ends_s))
-
-    def _tell(
-        self,
-        parts: Sequence[Part],
-        result: Sequence[Any] | Exception,
-        begin_s: float | None = None,
-    ) -> None:
-        assert self._loop is not None
-        # The loop is gone when the server is: nobody waits for the answer then.
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._deliver, parts, result, begin_s)
-
-    def _deliver(
-        self,
-        parts: Sequence[Part],
-        result: Sequence[Any] | Exception,
-        begin_s: float | None,
-    ) -> None:
-        """On the event loop: hand out the rows, or the reason why there are none."""
-        begin = 0
-        for part in parts:
-            end = begin + len(part.texts)
-            if isinstance(result, Exception):
-                part.job.fail(result)
-            else:
-                part.job.fill(part, result[begin:end])
-            begin = end
-        if begin_s is not None:
-            self._count(parts, begin_s)
-
-    def _count(self, parts: Sequence[Part], begin_s: float) -> None:
-        jobs = {part.job for part in parts}
-        self._observe(len(jobs), [begin_s - job.queued_s for job in jobs if not job.begun])
-        for job in jobs:
-            job.begun = True
