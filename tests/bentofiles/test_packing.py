@@ -28,9 +28,10 @@ def singles(*tokens: float) -> list[Size]:
         (DEAR_CALLS, singles(10, 50, 12), [0, 2, 1]),
         (DEAR_CALLS, singles(10, 400, 12), [0, 2]),  # two would wait for the long one
         (CHEAP_CALLS, singles(10, 400, 10), [0]),  # nothing saved that is worth waiting for
-        (CHEAP_CALLS, singles(10, 400, *[10] * 9), [0, 2, 3]),  # but for those behind it is
+        (CHEAP_CALLS, singles(10, 400, *[10] * 16), [0, 2, 3]),  # but for those behind it is
         (CHEAP_CALLS, singles(10, 12), [0]),
         (Costs(0.0, 0.001), singles(10, 10), [0]),  # nothing to save
+        (Costs(0.0004, 0.001), singles(*[10] * 60), [0]),  # too little to be sure of
     ],
 )
 def test_texts_run_together_where_all_gain_by_it(
