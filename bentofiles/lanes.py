@@ -78,12 +78,12 @@ class Lanes:
     ) -> None:
         self._run = run
         self._costs = costs
-        self._most_text_tokens = most_text_tokens
+        self._reader = reader or Reader()
+        self._most_text_tokens = self._reader.estimated(most_text_tokens)
         self._deadline_s = deadline_s
         self._longest_pass_s = 0.0 if most_tokens is None else LONGEST_PASS * deadline_s
-        self._most_tokens = most_tokens
+        self._most_tokens = None if most_tokens is None else self._reader.estimated(most_tokens)
         self._most_texts = most_texts
-        self._reader = reader or Reader()
         self._wide = wide
         self._delivery = Delivery(observe)
         self._line = Line()
@@ -212,9 +212,18 @@ class Lanes:
         self._called.get()
         if self._closed:
             return None
-        self._read_ahead()
         with self._lock:
             late = self._drop()
+            ahead = self._ahead()
+            if ahead:  # a lane that reads is not idle
+                self._passes.begin(lane, perf_counter(), 0.0, 1)
+        sizes = self._read(ahead)
+        with self._lock:
+            if ahead:
+                self._passes.end(lane)
+            for part, size in zip(ahead, sizes, strict=False):
+                self._line.resize(part, size, self._costs.of(*size))
+            late += self._drop()
             turn = self._turn(self._take() if self._line.parts else [])
             if turn.parts:
                 self._passes.begin(lane, perf_counter(), turn.cost_s, turn.cpus)
@@ -222,20 +231,17 @@ class Lanes:
             self._delivery.tell(late, Refused())
         return turn
 
-    def _read_ahead(self) -> None:
-        """Where it will be chosen which of the waiting run together, see how long they are."""
-        with self._lock:
-            several = self._most_tokens is not None and len(self._line.parts) > self._passes.idle
-            ahead = self._reader.claim(self._line.parts[:MOST_LOOKED_AT]) if several else []
-        if not ahead:
-            return
+    def _ahead(self) -> list[Part]:
+        """What to read first, where it is to be chosen which of several run together."""
+        if self._most_tokens is None or len(self._line.parts) <= self._passes.idle:
+            return []
+        return self._reader.claim(self._choice(perf_counter()))
+
+    def _read(self, parts: list[Part]) -> list[Size]:
         try:
-            sizes = self._reader.read(ahead)
+            return self._reader.read(parts) if parts else []
         except Exception:
-            return  # whoever runs the one that cannot be read hears of it
-        with self._lock:
-            for part, size in zip(ahead, sizes, strict=True):
-                self._line.resize(part, size, self._costs.of(*size))
+            return []  # whoever runs the one that cannot be read hears of it
 
     def _turn(self, parts: list[Part]) -> Turn:
         """How to run them: on this lane's CPUs, or on idle ones' too where that is better."""

@@ -6,10 +6,11 @@ from operator import attrgetter
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from bentofiles.settings import VariantFile
 
+Ids = npt.NDArray[np.int64]
 # ONNX Runtime 1.31 takes a norm with AVX2 (microsoft/onnxruntime#31973), but a sum and its norm in
 # one operator number by number. tests/benchmarks/bench_graph.py says what that is worth.
 LEFT_APART = ["SkipLayerNormFusion"]
@@ -40,7 +41,11 @@ class OnnxPredictor:
             providers=["CPUExecutionProvider"],
             disabled_optimizers=LEFT_APART,
         )
-        self.inputs = [(node.name, READ[node.name]) for node in self.session.get_inputs()]
+        padding = {"input_ids": variant.model.pad_id}
+        self.inputs = [
+            (node.name, READ[node.name], padding.get(node.name, 0))
+            for node in self.session.get_inputs()
+        ]
 
     def widened(self, times: int) -> "OnnxPredictor":
         """The same model with a larger thread pool; the weights are mapped, and so the same."""
@@ -50,26 +55,29 @@ class OnnxPredictor:
         """Class probabilities, shape (len(texts), labels); all texts run as one padded batch."""
         return self.classify(self.tokenize(texts))
 
-    def tokenize(self, texts: list[str]) -> list[Encoding]:
-        """The texts as `classify` takes them, each as long as it is."""
-        encodings: list[Encoding] = self.tokenizer.encode_batch_fast(texts)  # without offsets
-        return encodings
+    def tokenize(self, texts: list[str]) -> list[Ids]:
+        """The texts as `classify` takes them, each of shape (tokens, inputs of the graph).
 
-    def classify(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
-        """Class probabilities, shape (len(encodings), labels); pads the encodings."""
-        (logits,) = self.session.run(["logits"], self.feed(encodings))
+        Arrays, because what the tokenizer returns holds all that it has cut off.
+        """
+        return [
+            np.array([read(encoding) for _, read, _ in self.inputs], dtype=np.int64).T
+            for encoding in self.tokenizer.encode_batch_fast(texts)  # without offsets
+        ]
+
+    def classify(self, tokenized: Sequence[Ids]) -> npt.NDArray[np.float32]:
+        """Class probabilities, shape (len(tokenized), labels)."""
+        (logits,) = self.session.run(["logits"], self.feed(tokenized))
         return softmax(logits)
 
-    def feed(self, encodings: Sequence[Encoding]) -> dict[str, npt.NDArray[np.int64]]:
-        """The graph's inputs, each of shape (len(encodings), tokens of the longest); pads them."""
-        facts = self.variant.model
-        longest = max(map(len, encodings))
-        for encoding in encodings:
-            encoding.pad(longest, pad_id=facts.pad_id, pad_token=facts.pad_token)
-        return {
-            name: np.array([read(encoding) for encoding in encodings], dtype=np.int64)
-            for name, read in self.inputs
-        }
+    def feed(self, tokenized: Sequence[Ids]) -> dict[str, Ids]:
+        """The graph's inputs, each of shape (len(tokenized), tokens of the longest)."""
+        padded = np.empty((len(self.inputs), len(tokenized), max(map(len, tokenized))), np.int64)
+        for values, (_, _, pad) in zip(padded, self.inputs, strict=True):
+            values.fill(pad)
+        for row, ids in enumerate(tokenized):
+            padded[:, row, : len(ids)] = ids.T
+        return {name: values for (name, _, _), values in zip(self.inputs, padded, strict=True)}
 
 
 def load_tokenizer(variant: VariantFile) -> Tokenizer:

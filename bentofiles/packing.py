@@ -55,7 +55,7 @@ class Size(NamedTuple):
     beside_s: float = 0.0
 
 
-def size_of(texts: Sequence[str], most_tokens: int) -> Size:
+def size_of(texts: Sequence[str], most_tokens: float) -> Size:
     """The size of these texts, with estimated tokens: real ones are known after tokenizing only.
 
     That takes 100 us for a sentence and 1 ms for a review, and this runs on the event loop: 1 and
@@ -65,7 +65,7 @@ def size_of(texts: Sequence[str], most_tokens: int) -> Size:
     enough = int(most_tokens * CHARACTERS_A_TOKEN)
     tokens = max(_tokens(text[:enough].encode()) for text in texts)
     cut_off = sum(max(0, len(text) - enough) for text in texts)
-    return Size(len(texts), min(float(most_tokens), tokens), READ_S * cut_off)
+    return Size(len(texts), min(most_tokens, tokens), READ_S * cut_off)
 
 
 def _tokens(text: bytes) -> float:
@@ -83,7 +83,7 @@ def _tokens(text: bytes) -> float:
 
 
 def split(
-    tokens: Sequence[float], costs: Costs, most_tokens: int, most_texts: int
+    tokens: Sequence[float], costs: Costs, most_tokens: float, most_texts: int
 ) -> list[list[int]]:
     """Indices of a request's texts by pass, from the estimated tokens of each.
 
@@ -106,7 +106,7 @@ def split(
 def pack(
     waiting: Sequence[Size],
     costs: Costs,
-    most_tokens: int,
+    most_tokens: float,
     most_texts: int,
     *,
     lanes: int = 1,

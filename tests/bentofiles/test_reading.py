@@ -1,12 +1,14 @@
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from bentofiles.lanes import Lanes
-from bentofiles.packing import Costs
+from bentofiles.line import Job, Part
+from bentofiles.packing import Costs, Size
 from bentofiles.reading import Reader
 
 # A pass of two saves what 50 tokens cost.
@@ -42,8 +44,6 @@ class Model:
 def play(
     tokenize: Callable[[list[str]], Sequence[Any]] | None,
     texts: Sequence[str],
-    *,
-    before: Callable[[Words], None] = lambda words: None,
     **options: Any,
 ) -> tuple[list[list[int]], list[Any]]:
     """The batches after the first pass, and the answers, when all of the texts waited behind it."""
@@ -174,3 +174,97 @@ def test_a_request_that_leaves_while_it_is_read_is_not_run(gone: int) -> None:
     finally:
         lanes.close()
     assert model.batches == [[1], [10] * 3]
+
+
+def test_a_lane_does_not_wait_for_another_that_reads() -> None:
+    """It runs what is to be run next; nothing is lost or answered twice."""
+    reading, go_on = threading.Event(), threading.Event()
+
+    def tokenize(texts: list[str]) -> list[str]:
+        if len(texts) > 2 and not reading.is_set():
+            reading.set()
+            assert go_on.wait(20)
+        return texts
+
+    model = Model()
+    options = {"most_tokens": 1000, "reader": Reader(tokenize)}
+    lanes = Lanes(model, 2, COSTS, most_text_tokens=256, deadline_s=20.0, **options)  # type: ignore[arg-type]  # of two types
+
+    async def story() -> None:
+        first = [lanes.submit(["x"]), lanes.submit(["x"])]
+        while lanes.queued:
+            await asyncio.sleep(0.001)
+        rest = [lanes.submit(["x" * number]) for number in range(10, 16)]
+        model.gate.set()
+        assert await asyncio.gather(*first) == [[1], [1]]
+        while not reading.is_set():
+            await asyncio.sleep(0.001)
+        assert await rest[0] == [10], "while the other lane reads"
+        go_on.set()
+        assert await asyncio.gather(*rest) == [[number] for number in range(10, 16)]
+        assert lanes.queued == 0
+
+    try:
+        asyncio.run(asyncio.wait_for(story(), 30))
+    finally:
+        go_on.set()
+        lanes.close()
+    assert sorted(length for batch in model.batches for length in batch) == [1, 1, *range(10, 16)]
+
+
+def test_a_lane_that_reads_without_end_is_stuck() -> None:
+    go_on = threading.Event()
+
+    def tokenize(texts: list[str]) -> list[str]:
+        if len(texts) > 1:
+            assert go_on.wait(20)
+        return texts
+
+    model = Model()
+    lanes = Lanes(
+        model,
+        1,
+        COSTS,
+        most_text_tokens=256,
+        deadline_s=20.0,
+        most_tokens=1000,
+        reader=Reader(tokenize),
+    )
+
+    async def story() -> None:
+        first = lanes.submit(["x"])
+        while lanes.queued:
+            await asyncio.sleep(0.001)
+        rest = [lanes.submit(["x"]) for _ in range(4)]
+        model.gate.set()
+        await first
+        await asyncio.sleep(0.1)
+        assert lanes.stuck(0.05)
+        go_on.set()
+        await asyncio.gather(*rest)
+        assert not lanes.stuck(0.0)
+
+    try:
+        asyncio.run(asyncio.wait_for(story(), 30))
+    finally:
+        go_on.set()
+        lanes.close()
+
+
+def test_the_time_that_reading_takes_is_shared_by_length() -> None:
+    class Slow(Words):
+        def __call__(self, texts: list[str]) -> list[str]:
+            time.sleep(0.01 * len(texts))
+            return super().__call__(texts)
+
+    reader = Reader(Slow())
+    loop = asyncio.new_event_loop()
+    parts = [
+        Part(Job(1, 0.0, 1.0, loop.create_future()), range(1), [text], Size(1, 1), 0.01)
+        for text in ("x" * 40, "x" * 360)
+    ]
+    sizes = reader.read(parts)
+    loop.close()
+    assert parts[1].read_s == pytest.approx(9 * parts[0].read_s)
+    assert 0.02 <= parts[0].read_s + parts[1].read_s < 2
+    assert sizes[1].tokens == pytest.approx(9 * sizes[0].tokens)
