@@ -31,7 +31,8 @@ from tokenizers import Tokenizer
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from bentofiles.packing import LONG, Costs, Size, pack, size_of  # noqa: E402
+from bentofiles.packing import Costs, Size, pack, size_of  # noqa: E402
+from bentofiles.reading import Reader  # noqa: E402
 from bentofiles.wide import Meetings, Wide  # noqa: E402
 from builder.paths import BUNDLED_MODEL  # noqa: E402
 from loadtests._schedule import renewal  # noqa: E402
@@ -242,13 +243,14 @@ def closed_loop(machine: Machine, texts: Sequence[Text], connections: int, how: 
 
 
 def measured() -> list[Text]:
-    """The texts that load tests send. Costs count tokens of which LONG has what is estimated."""
+    """The texts that load tests send."""
     tokenizer = Tokenizer.from_file(str(BUNDLED_MODEL / "tokenizer.json"))
     tokenizer.enable_truncation(512)
-    each = size_of([LONG], 512).tokens / len(tokenizer.encode(LONG))
+    tokenizer.no_padding()
+    reader, texts = Reader(tokenizer.encode_batch), load_texts(None).texts
     return [
-        Text(Size(1, each * len(tokenizer.encode(text))), size_of([text], 512))
-        for text in load_texts(None).texts
+        Text(Size(1, reader.estimated(len(tokens))), size_of([text], 512))
+        for text, tokens in zip(texts, tokenizer.encode_batch(texts), strict=True)
     ]
 
 

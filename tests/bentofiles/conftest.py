@@ -1,5 +1,5 @@
 import sys
 from pathlib import Path
 
-# `garbage` and `fake_cgroups` are imported by name, whatever import mode pytest runs in.
+# `garbage`, `fake_cgroups` and `played` are imported by name, whatever import mode pytest runs in.
 sys.path.insert(0, str(Path(__file__).parent))

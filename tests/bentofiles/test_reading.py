@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from played import Model, opened, play, until
 
-from bentofiles.lanes import Lanes
 from bentofiles.line import Job, Part
 from bentofiles.packing import Costs, Size
 from bentofiles.reading import Reader
@@ -28,43 +28,42 @@ class Words:
         return ["x" * max(1, len(text.replace(".", "")) // 4) for text in texts]
 
 
-class Model:
-    """Answers with the lengths of what it is given; runs only while its gate is open."""
+def behind(
+    tokenize: Callable[[list[str]], Sequence[Any]] | None, texts: Sequence[str]
+) -> tuple[list[list[int]], list[Any]]:
+    """Lengths in each batch after the first pass, and the answers, when all waited behind it."""
+    model = Model()
+    model.gate.clear()
+    answers: list[Any] = []
+    with opened(model, costs=COSTS, reader=Reader(tokenize)) as lanes:
+
+        async def story() -> None:
+            first = lanes.submit(["x"])
+            await until(lambda: model.batches)
+            rest = [lanes.submit([text]) for text in texts]
+            model.gate.set()
+            await first
+            answers.extend(await asyncio.gather(*rest, return_exceptions=True))
+
+        play(story)
+    return lengths(model)[1:], answers
+
+
+def lengths(model: Model) -> list[list[int]]:
+    return [sorted(map(len, batch)) for batch in model.batches]
+
+
+class Held:
+    """Tokenizes nothing; the first time that it has more than one text, it stays with them."""
 
     def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.gate = threading.Event()
+        self.reading, self.go_on = threading.Event(), threading.Event()
 
-    def __call__(self, inputs: list[Any]) -> list[int]:
-        assert self.gate.wait(20)
-        self.batches.append(sorted(map(len, inputs)))
-        return [len(one) for one in inputs]
-
-
-def play(
-    tokenize: Callable[[list[str]], Sequence[Any]] | None,
-    texts: Sequence[str],
-    **options: Any,
-) -> tuple[list[list[int]], list[Any]]:
-    """The batches after the first pass, and the answers, when all of the texts waited behind it."""
-    model = Model()
-    given = {"most_tokens": 1000, "reader": Reader(tokenize)} | options
-    lanes = Lanes(model, 1, COSTS, most_text_tokens=256, deadline_s=20.0, **given)
-
-    async def story() -> list[Any]:
-        first = lanes.submit(["x"])
-        while lanes.queued:
-            await asyncio.sleep(0.001)
-        rest = [lanes.submit([text]) for text in texts]
-        model.gate.set()
-        return await asyncio.gather(first, *rest, return_exceptions=True)
-
-    try:
-        answers = asyncio.run(asyncio.wait_for(story(), 30))
-    finally:
-        model.gate.set()
-        lanes.close()
-    return model.batches[1:], answers[1:]
+    def __call__(self, texts: list[str]) -> list[str]:
+        if len(texts) > 1 and not self.reading.is_set():
+            self.reading.set()
+            assert self.go_on.wait(20)
+        return texts
 
 
 # Of one look, and of two lengths, in turn.
@@ -72,21 +71,21 @@ ALIKE = ["x" * 240 + "." * 20, "." * 76 + "x" * 16] * 4
 
 
 def test_texts_run_with_those_of_their_counted_length() -> None:
-    batches, answers = play(Words(), ALIKE)
+    batches, answers = behind(Words(), ALIKE)
     assert batches == [[60] * 4, [4] * 4]
     assert answers == [[60], [4]] * 4
 
 
 def test_without_a_tokenizer_the_model_takes_texts_and_all_that_look_alike_run_together() -> None:
     """By their estimated lengths."""
-    batches, answers = play(None, ALIKE)
+    batches, answers = behind(None, ALIKE)
     assert 92 in batches[0] and 260 in batches[0]
     assert answers == [[260], [92]] * 4
 
 
 def test_each_text_is_tokenized_once() -> None:
     words = Words()
-    play(words, ALIKE)
+    behind(words, ALIKE)
     read = [text for text in words.read if text in ALIKE]
     assert sorted(read) == sorted(ALIKE)
 
@@ -96,22 +95,17 @@ def test_what_runs_alone_anyway_is_not_looked_at_before_its_turn() -> None:
     seen: list[int] = []
 
     class Counting(Model):
-        def __call__(self, inputs: list[Any]) -> list[int]:
+        def __call__(self, texts: list[Any]) -> list[int]:
             seen.append(len(words.read))
-            return super().__call__(inputs)
+            return super().__call__(texts)
 
-    model = Counting()
-    model.gate.set()
-    lanes = Lanes(model, 1, COSTS, most_text_tokens=256, deadline_s=20.0, reader=Reader(words))
+    with opened(Counting(), costs=COSTS, reader=Reader(words), most_tokens=None) as lanes:
+        begun = len(words.read)
 
-    async def story() -> None:
-        await asyncio.gather(*(lanes.submit([text]) for text in ALIKE))
+        async def story() -> None:
+            await asyncio.gather(*(lanes.submit([text]) for text in ALIKE))
 
-    begun = len(words.read)
-    try:
-        asyncio.run(asyncio.wait_for(story(), 30))
-    finally:
-        lanes.close()
+        play(story)
     assert seen == [begun + number for number in range(1, 9)]
 
 
@@ -119,136 +113,82 @@ def test_a_text_that_is_cut_off_is_not_read_ahead() -> None:
     """To read it may take a second, and the lane has others to run."""
     words = Words()
     long = "word " * 20_000  # 100,000 letters
-    batches, _ = play(words, [*ALIKE, long])
+    batches, _ = behind(words, [*ALIKE, long])
     assert words.read.index(long) == len(words.read) - 1
     assert batches == [[60] * 4, [4] * 4, [25_000]]
 
 
 def test_a_text_that_cannot_be_tokenized_fails_and_the_lane_goes_on() -> None:
     words = Words()
-    _, answers = play(words, ["cannot be read", "x" * 400])
+    _, answers = behind(words, ["cannot be read", "x" * 400])
     assert isinstance(answers[0], ValueError)
     assert answers[1] == [100]
 
 
 @pytest.mark.parametrize("gone", [0, 3])
 def test_a_request_that_leaves_while_it_is_read_is_not_run(gone: int) -> None:
-    reading, go_on = threading.Event(), threading.Event()
+    model, tokenize = Model(), Held()
+    model.gate.clear()
+    with opened(model, costs=COSTS, reader=Reader(tokenize)) as lanes:
 
-    def tokenize(texts: list[str]) -> list[str]:
-        if len(texts) > 1:
-            reading.set()
-            assert go_on.wait(20)
-        return texts
+        async def story() -> None:
+            first = lanes.submit(["x"])
+            await until(lambda: model.batches)
+            rest = [lanes.submit(["x" * 10]) for _ in range(4)]
+            model.gate.set()
+            await until(tokenize.reading.is_set)
+            rest[gone].cancel()
+            await asyncio.sleep(0.01)
+            assert lanes.queued == 3
+            tokenize.go_on.set()
+            await asyncio.gather(first, *rest, return_exceptions=True)
+            assert lanes.queued == 0
 
-    model = Model()
-    model.gate.set()
-    lanes = Lanes(
-        model,
-        1,
-        COSTS,
-        most_text_tokens=256,
-        deadline_s=20.0,
-        most_tokens=1000,
-        reader=Reader(tokenize),
-    )
-
-    async def story() -> None:
-        model.gate.clear()
-        first = lanes.submit(["x"])
-        while lanes.queued:
-            await asyncio.sleep(0.001)
-        rest = [lanes.submit(["x" * 10]) for _ in range(4)]
-        model.gate.set()
-        while not reading.is_set():
-            await asyncio.sleep(0.001)
-        rest[gone].cancel()
-        await asyncio.sleep(0.01)
-        assert lanes.queued == 3
-        go_on.set()
-        await asyncio.gather(first, *rest, return_exceptions=True)
-        assert lanes.queued == 0
-
-    try:
-        asyncio.run(asyncio.wait_for(story(), 30))
-    finally:
-        lanes.close()
-    assert model.batches == [[1], [10] * 3]
+        play(story)
+    assert lengths(model) == [[1], [10] * 3]
 
 
 def test_a_lane_does_not_wait_for_another_that_reads() -> None:
     """It runs what is to be run next; nothing is lost or answered twice."""
-    reading, go_on = threading.Event(), threading.Event()
+    model, tokenize = Model(), Held()
+    model.gate.clear()
+    with opened(model, count=2, costs=COSTS, reader=Reader(tokenize)) as lanes:
 
-    def tokenize(texts: list[str]) -> list[str]:
-        if len(texts) > 2 and not reading.is_set():
-            reading.set()
-            assert go_on.wait(20)
-        return texts
+        async def story() -> None:
+            first = [lanes.submit(["x"]), lanes.submit(["x"])]
+            await until(lambda: len(model.batches) == 2)
+            rest = [lanes.submit(["x" * number]) for number in range(10, 16)]
+            model.gate.set()
+            assert await asyncio.gather(*first) == [[1], [1]]
+            await until(tokenize.reading.is_set)
+            assert await rest[0] == [10], "while the other lane reads"
+            tokenize.go_on.set()
+            assert await asyncio.gather(*rest) == [[number] for number in range(10, 16)]
+            assert lanes.queued == 0
 
-    model = Model()
-    options = {"most_tokens": 1000, "reader": Reader(tokenize)}
-    lanes = Lanes(model, 2, COSTS, most_text_tokens=256, deadline_s=20.0, **options)  # type: ignore[arg-type]  # of two types
-
-    async def story() -> None:
-        first = [lanes.submit(["x"]), lanes.submit(["x"])]
-        while lanes.queued:
-            await asyncio.sleep(0.001)
-        rest = [lanes.submit(["x" * number]) for number in range(10, 16)]
-        model.gate.set()
-        assert await asyncio.gather(*first) == [[1], [1]]
-        while not reading.is_set():
-            await asyncio.sleep(0.001)
-        assert await rest[0] == [10], "while the other lane reads"
-        go_on.set()
-        assert await asyncio.gather(*rest) == [[number] for number in range(10, 16)]
-        assert lanes.queued == 0
-
-    try:
-        asyncio.run(asyncio.wait_for(story(), 30))
-    finally:
-        go_on.set()
-        lanes.close()
-    assert sorted(length for batch in model.batches for length in batch) == [1, 1, *range(10, 16)]
+        play(story)
+    run = sorted(length for batch in lengths(model) for length in batch)
+    assert run == [1, 1, *range(10, 16)]
 
 
 def test_a_lane_that_reads_without_end_is_stuck() -> None:
-    go_on = threading.Event()
+    model, tokenize = Model(), Held()
+    model.gate.clear()
+    with opened(model, costs=COSTS, reader=Reader(tokenize)) as lanes:
 
-    def tokenize(texts: list[str]) -> list[str]:
-        if len(texts) > 1:
-            assert go_on.wait(20)
-        return texts
+        async def story() -> None:
+            first = lanes.submit(["x"])
+            await until(lambda: model.batches)
+            rest = [lanes.submit(["x"]) for _ in range(4)]
+            model.gate.set()
+            await first
+            await asyncio.sleep(0.1)
+            assert lanes.stuck(0.05)
+            tokenize.go_on.set()
+            await asyncio.gather(*rest)
+            assert not lanes.stuck(0.0)
 
-    model = Model()
-    lanes = Lanes(
-        model,
-        1,
-        COSTS,
-        most_text_tokens=256,
-        deadline_s=20.0,
-        most_tokens=1000,
-        reader=Reader(tokenize),
-    )
-
-    async def story() -> None:
-        first = lanes.submit(["x"])
-        while lanes.queued:
-            await asyncio.sleep(0.001)
-        rest = [lanes.submit(["x"]) for _ in range(4)]
-        model.gate.set()
-        await first
-        await asyncio.sleep(0.1)
-        assert lanes.stuck(0.05)
-        go_on.set()
-        await asyncio.gather(*rest)
-        assert not lanes.stuck(0.0)
-
-    try:
-        asyncio.run(asyncio.wait_for(story(), 30))
-    finally:
-        go_on.set()
-        lanes.close()
+        play(story)
 
 
 def test_the_time_that_reading_takes_is_shared_by_length() -> None:
