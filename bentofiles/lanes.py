@@ -14,7 +14,7 @@ pass takes longer than the deadline: a slow model serves one request a lane, and
 import asyncio
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
 from queue import SimpleQueue
@@ -60,6 +60,7 @@ class Lanes:
     list or an array; all lanes call it. Without `most_tokens` every request runs alone, in one
     pass. `observe` is told of each pass: how many requests it held, and for how long those waited
     whose first pass it was. `wide` is how a request may run that finds enough of the lanes idle.
+    `settle` is called on each lane's thread, with its number, before that runs anything.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Lanes:
         most_texts: int = 32,
         reader: Reader | None = None,
         wide: Wide | None = None,
+        settle: Callable[[int], None] = lambda lane: None,
         observe: Observe = lambda requests, queued_s: None,
     ) -> None:
         self._run = run
@@ -85,6 +87,7 @@ class Lanes:
         self._most_tokens = None if most_tokens is None else self._reader.estimated(most_tokens)
         self._most_texts = most_texts
         self._wide = wide
+        self._settle = settle
         self._delivery = Delivery(observe)
         self._line = Line()
         self._passes = Passes(count)
@@ -190,6 +193,7 @@ class Lanes:
                 self._line.forget(job)
 
     def _work(self, lane: int) -> None:
+        self._settle(lane)
         while (turn := self._next(lane)) is not None:
             if not turn.parts:
                 continue

@@ -29,6 +29,7 @@ from bentofiles.lanes import Lanes, Refused
 from bentofiles.later import Later
 from bentofiles.lean_metrics import Metrics
 from bentofiles.packing import Costs, Run, measure
+from bentofiles.pinning import pinning
 from bentofiles.predictor import Predictor, resolve_lanes, resolve_wide
 from bentofiles.reading import Reader
 from bentofiles.settings import VariantFile
@@ -79,6 +80,7 @@ def open_desk(desk: Desk, variant: VariantFile, predictor: Predictor) -> None:
         costs,
         reader=Reader(predictor.tokenize),
         wide=wide and replace(wide, run=desk.in_json(wide.run)),
+        settle=pinning(variant.settings),
         most_text_tokens=variant.model.max_tokens,
         deadline_s=variant.settings.deadline_s or contract.DEADLINE_S,
         most_tokens=variant.settings.max_batch_tokens,
