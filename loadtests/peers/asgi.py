@@ -10,14 +10,17 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {workers = 1, lanes = "cpus", batch = 1},
-#     {workers = 1, lanes = "cpus", batch = 4},
-#     {workers = 1, lanes = "cpus", batch = 8},
-#     {workers = 1, lanes = "cpus", batch = 16},
-#     {workers = 1, lanes = 1, batch = 1},
-#     {workers = 1, lanes = 1, batch = 8},
-#     {workers = "cpus", lanes = 1, batch = 1},
-#     {workers = "cpus", lanes = 1, batch = 8},
+#     {workers = 1, lanes = "cpus", batch = 1, pinned = 1},
+#     {workers = 1, lanes = "cpus", batch = 4, pinned = 1},
+#     {workers = 1, lanes = "cpus", batch = 8, pinned = 1},
+#     {workers = 1, lanes = "cpus", batch = 4, pinned = 0},
+#     {workers = 1, lanes = "cpus", batch = 16, pinned = 0},
+#     {workers = 1, lanes = 1, batch = 1, pinned = 0},
+#     {workers = 1, lanes = 1, batch = 8, pinned = 0},
+#     {workers = "cpus", lanes = 1, batch = 1, pinned = 1},
+#     {workers = "cpus", lanes = 1, batch = 8, pinned = 1},
+#     {workers = "cpus", lanes = 1, batch = 1, pinned = 0},
+#     {workers = "cpus", lanes = 1, batch = 8, pinned = 0},
 # ]
 # ///
 """Bare ASGI under uvicorn: no framework at all, and the simplest batcher that is worth having.
@@ -26,7 +29,8 @@ The model runs on threads of its own, never on the event loop. A free thread tak
 to `batch` requests, and never waits for more. uvloop and httptools, as uvicorn's documentation
 recommends; no access log. Three shapes are tried: one process with a lane for each CPU, one with a
 single lane whose passes take every CPU, and a process for each CPU with a socket of its own on the
-same port (`SO_REUSEPORT`: of one shared socket, one process can take every connection).
+same port (`SO_REUSEPORT`: of one shared socket, one process can take every connection). With
+`pinned`, each lane stays on a CPU of its own.
 """
 
 import asyncio
@@ -44,7 +48,7 @@ from typing import Any
 import uvicorn
 
 from loadtests.peers._model import Answer, Model
-from loadtests.peers._settings import HOST, cpus, port, setting
+from loadtests.peers._settings import HOST, cpus, pin, port, setting
 
 LONGEST_LOAD_S = 120.0
 Message = MutableMapping[str, Any]
@@ -56,14 +60,17 @@ Waiting = tuple[list[str], "asyncio.Future[Answer]"]
 class Batcher:
     """Threads that run the model on whatever waits."""
 
-    def __init__(self, lanes: int, most: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, process: int, lanes: int, most: int, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.waiting: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
         self.most = most
         self.loop = loop
         workers = setting("workers")
         self.model = Model(threads=max(1, cpus() // (workers * lanes)))
-        for _ in range(lanes):
-            threading.Thread(target=self._lane, daemon=True).start()
+        for lane in range(lanes):
+            number = process * lanes + lane
+            threading.Thread(target=self._lane, args=(number,), daemon=True).start()
 
     async def predict(self, texts: list[str]) -> Answer:
         """The answer to one request."""
@@ -71,7 +78,9 @@ class Batcher:
         self.waiting.put((texts, answer))
         return await answer
 
-    def _lane(self) -> None:
+    def _lane(self, number: int) -> None:
+        if setting("pinned"):
+            pin(number)
         while True:
             batch = [self.waiting.get()]
             while len(batch) < self.most:
@@ -94,7 +103,8 @@ class App:
 
     batcher: Batcher
 
-    def __init__(self, loaded: Barrier) -> None:
+    def __init__(self, process: int, loaded: Barrier) -> None:
+        self.process = process
         self.loaded = loaded  # in every process: none listens before
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -118,7 +128,7 @@ class App:
             event = (await receive())["type"]
             if event == "lifespan.startup":
                 loop = asyncio.get_running_loop()
-                self.batcher = Batcher(setting("lanes"), setting("batch"), loop)
+                self.batcher = Batcher(self.process, setting("lanes"), setting("batch"), loop)
                 self.loaded.wait()
             await send({"type": f"{event}.complete"})
             if event == "lifespan.shutdown":
@@ -131,13 +141,13 @@ async def _send(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def serve(loaded: Barrier) -> None:
+def serve(process: int, loaded: Barrier) -> None:
     """One process: serve until told to stop."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((HOST, port()))
     config = uvicorn.Config(
-        App(loaded),
+        App(process, loaded),
         loop="uvloop",
         http="httptools",
         lifespan="on",  # a model that does not load ends the process
@@ -152,6 +162,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     processes = multiprocessing.get_context("spawn")
     together = processes.Barrier(setting("workers"), timeout=LONGEST_LOAD_S)
-    for _ in range(setting("workers") - 1):
-        processes.Process(target=serve, args=(together,), daemon=True).start()
-    serve(together)
+    for process in range(1, setting("workers")):
+        processes.Process(target=serve, args=(process, together), daemon=True).start()
+    serve(0, together)

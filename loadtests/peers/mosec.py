@@ -8,17 +8,20 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {workers = "cpus", threads = 1, batch = 1},
-#     {workers = "cpus", threads = 1, batch = 4},
-#     {workers = "cpus", threads = 1, batch = 8},
-#     {workers = "cpus", threads = 1, batch = 16},
-#     {workers = 1, threads = "cpus", batch = 1},
-#     {workers = 1, threads = "cpus", batch = 8},
+#     {workers = "cpus", threads = 1, batch = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 4, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 8, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 16, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 1, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 8, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 1, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 8, pinned = 0},
 # ]
 # ///
 """mosec: a web server in Rust that feeds Python workers: one for each CPU, or one with threads.
 
-Its dynamic batching collects up to `batch` requests or for 1 ms, the shortest wait it takes.
+Its dynamic batching collects up to `batch` requests or for 1 ms, the shortest wait it takes. With
+`pinned`, each worker stays on a CPU of its own.
 """
 
 import json
@@ -28,9 +31,10 @@ from typing import Any
 from mosec import Server, Worker
 
 from loadtests.peers._model import Answer, Model
-from loadtests.peers._settings import HOST, port, setting
+from loadtests.peers._settings import HOST, pin, port, setting
 
 LONGEST_WAIT_MS = 1
+NUMBER = "PEER_NUMBER"  # of a worker
 
 
 class Classifier(Worker):  # type: ignore[misc]  # mosec is not installed here
@@ -39,6 +43,8 @@ class Classifier(Worker):  # type: ignore[misc]  # mosec is not installed here
     def __init__(self) -> None:
         super().__init__()
         self.model = Model(setting("threads"))
+        if setting("pinned"):
+            pin(int(os.environ[NUMBER]))
 
     def serialize(self, data: Answer) -> bytes:
         """JSON without mosec's default indentation."""
@@ -62,5 +68,6 @@ if __name__ == "__main__":
         max_batch_size=setting("batch"),
         max_wait_time=LONGEST_WAIT_MS,
         route="/predict",
+        env=[{NUMBER: str(number)} for number in range(setting("workers"))],
     )
     server.run()

@@ -251,7 +251,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, words: list[str], line: str) -> N
 def test_bare_asgi_in_two_processes_answers_and_leaves_none(home: Path, tmp_path: Path) -> None:
     request = Request(model="synthetic:roberta-tiny")
     sources = build(compose("onnx"), request, lambda stage: None).path / "src"
-    settings = {"workers": 2, "lanes": 1, "batch": 8}
+    settings = {"workers": 2, "lanes": 1, "batch": 8, "pinned": 1}
     python, log = Path(sys.executable), tmp_path / "log"
     with PeerServer("asgi", python, sources, settings, log, scripts=folder()) as target:
         for _ in range(8):  # each connection may be another process's
