@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 from ratios import ratio
@@ -45,22 +46,24 @@ class Found:
     client_s: list[float] = field(default_factory=list)
 
 
-def loops_s(server: Server) -> float:
-    """User and system time of the server's event loops so far: its processes' first threads."""
-    return sum(
-        thread.user_time + thread.system_time
+def threads(server: Server) -> list[tuple[int, Any]]:
+    """Each process of the server with one of its threads, as psutil tells of it."""
+    return [
+        (number, thread)
         for number in server.processes()
         for thread in psutil.Process(number).threads()
-        if thread.id == number
-    )
+    ]
+
+
+def loops_s(server: Server) -> float:
+    """User and system time of the server's event loops so far: its processes' first threads."""
+    firsts = [thread for number, thread in threads(server) if thread.id == number]
+    return sum(first.user_time + first.system_time for first in firsts)
 
 
 def pinned_threads(server: Server) -> dict[int, set[int]]:
     """The CPU of each thread of the server that has one only."""
-    threads = [
-        thread.id for number in server.processes() for thread in psutil.Process(number).threads()
-    ]
-    placed = {thread: os.sched_getaffinity(thread) for thread in threads}
+    placed = {thread.id: os.sched_getaffinity(thread.id) for _, thread in threads(server)}
     return {thread: cpus for thread, cpus in placed.items() if len(cpus) == 1}
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from played import Model, opened, play, until
 
 from bentofiles import pinning as module
 from bentofiles.pinning import lane_cpus, pinning
 from bentofiles.settings import Settings
-from tests.bentofiles.played import Model, opened, play, until
 
 MICROBATCH = Settings("onnx", None, None, None, None, 1, True, "auto", 2048, 5.0)
 CPUS = {2, 3, 6}
