@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from played import Model, opened, play, until
 
+from bentofiles.lanes import Lanes
 from bentofiles.line import Job, Part
 from bentofiles.packing import Costs, Size
 from bentofiles.reading import Reader
 
+Answer = asyncio.Future[Sequence[Any]]
 # A pass of two saves what 50 tokens cost.
 COSTS = Costs(call_s=0.005, token_s=0.0001)
 
@@ -38,15 +40,21 @@ def behind(
     with opened(model, costs=COSTS, reader=Reader(tokenize)) as lanes:
 
         async def story() -> None:
-            first = lanes.submit(["x"])
-            await until(lambda: model.batches)
-            rest = [lanes.submit([text]) for text in texts]
-            model.gate.set()
+            first, rest = await line_up(lanes, model, texts)
             await first
             answers.extend(await asyncio.gather(*rest, return_exceptions=True))
 
         play(story)
     return lengths(model)[1:], answers
+
+
+async def line_up(lanes: Lanes, model: Model, texts: Sequence[str]) -> tuple[Answer, list[Answer]]:
+    """A first pass, and a request for each text that waited behind it; both go on from here."""
+    first = lanes.submit(["x"])
+    await until(lambda: model.batches)
+    rest = [lanes.submit([text]) for text in texts]
+    model.gate.set()
+    return first, rest
 
 
 def lengths(model: Model) -> list[list[int]]:
@@ -132,10 +140,7 @@ def test_a_request_that_leaves_while_it_is_read_is_not_run(gone: int) -> None:
     with opened(model, costs=COSTS, reader=Reader(tokenize)) as lanes:
 
         async def story() -> None:
-            first = lanes.submit(["x"])
-            await until(lambda: model.batches)
-            rest = [lanes.submit(["x" * 10]) for _ in range(4)]
-            model.gate.set()
+            first, rest = await line_up(lanes, model, ["x" * 10] * 4)
             await until(tokenize.reading.is_set)
             rest[gone].cancel()
             await asyncio.sleep(0.01)
@@ -177,10 +182,7 @@ def test_a_lane_that_reads_without_end_is_stuck() -> None:
     with opened(model, costs=COSTS, reader=Reader(tokenize)) as lanes:
 
         async def story() -> None:
-            first = lanes.submit(["x"])
-            await until(lambda: model.batches)
-            rest = [lanes.submit(["x"]) for _ in range(4)]
-            model.gate.set()
+            first, rest = await line_up(lanes, model, ["x"] * 4)
             await first
             await asyncio.sleep(0.1)
             assert lanes.stuck(0.05)
