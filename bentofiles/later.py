@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# uvloop writes what was sent at the end of its turn: what runs in the same turn delays the answer.
+# What runs in the same turn of the event loop as an answer delays those that it has still to send.
 AFTER_ANSWERS_S = 0.1
 
 

@@ -15,9 +15,9 @@ from bentofiles.settings import Settings, read_variant
 VARIANT = read_variant()
 DESK = Desk(VARIANT.model.labels)
 if VARIANT.settings.lean:
-    from bentofiles.bounded_head import bound_heads  # httptools is in lean Bentos only
+    from bentofiles.connection import use_connections  # httptools is in lean Bentos only
 
-    bound_heads()
+    use_connections()
 else:
     # Uvicorn takes these wherever they are installed. Only the layer that brings them may have
     # them, or a variant would depend on what else stands in its environment.
