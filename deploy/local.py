@@ -19,6 +19,9 @@ from variants._spec import bento_variant
 # One worker of a large model on a busy machine takes about half a minute.
 START_TIMEOUT_S = 180.0
 POLL_S = 0.05
+# BentoML looks for free ports for its supervisor, and binds them a second later: now and then
+# another process is faster, where many connections come and go. It is started anew then.
+TRIES, PORT_TAKEN = 3, "Address already in use"
 
 
 class Server:
@@ -53,26 +56,21 @@ class Server:
 
     def __enter__(self) -> Self:
         """Start it and wait until every worker has loaded and warmed up."""
-        self.port = free_port(self.host, self.port)
-        self.cleanup = ExitStack()
-        home = self.cleanup.enter_context(scratch(Path(tempfile.gettempdir()), "optbuild-home-"))
-        options = ["--host", self.host, "--port", str(self.port)]
-        self.child = Child(
-            ["-m", "bentoml", "serve", str(self.bento), *options],
-            self.log,
-            # BENTOML_DO_NOT_TRACK: usage statistics would be sent during the measurement.
-            env={"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"},
-            background=self.background,
-        )
-        self.cleanup.callback(self.child.stop)
-        try:
-            self._wait_until_ready()
-            if self.background:
-                self.child.yield_sessions()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        wanted, tries = self.port, TRIES
+        while True:
+            self.port = free_port(self.host, wanted)
+            self._start()
+            try:
+                self._wait_until_ready()
+                if self.background:
+                    self.child.yield_sessions()
+            except BaseException as error:
+                self.__exit__()
+                tries -= 1
+                if tries and isinstance(error, OptbuildError) and PORT_TAKEN in str(error):
+                    continue
+                raise
+            return self
 
     def __exit__(self, *exception: object) -> None:
         """Stop every process of it."""
@@ -89,6 +87,19 @@ class Server:
             f"the server ended with code {code}; its log is {self.log}: {self.child.last_words()}",
             exit_code=1,
         )
+
+    def _start(self) -> None:
+        self.cleanup = ExitStack()
+        home = self.cleanup.enter_context(scratch(Path(tempfile.gettempdir()), "optbuild-home-"))
+        options = ["--host", self.host, "--port", str(self.port)]
+        self.child = Child(
+            ["-m", "bentoml", "serve", str(self.bento), *options],
+            self.log,
+            # BENTOML_DO_NOT_TRACK: usage statistics would be sent during the measurement.
+            env={"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"},
+            background=self.background,
+        )
+        self.cleanup.callback(self.child.stop)
 
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + self.start_timeout_s

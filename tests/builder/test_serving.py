@@ -221,3 +221,19 @@ def test_a_bento_that_cannot_start_says_why_and_leaves_nothing(home: Path, tmp_p
     with pytest.raises(OptbuildError, match="ended with code"), Server(broken, home / "broken.log"):
         pass
     assert time.monotonic() - started_s < 60
+
+
+def test_a_port_that_another_process_was_faster_to_take_does_not_end_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        found = iter([taken])
+        monkeypatch.setattr(
+            "deploy.local.free_port", lambda host, port: next(found, 0) or free_port(host, port)
+        )
+        with Server(bento("baseline"), home / "faster.log") as running:
+            assert running.port != taken
+            assert get(running, "/readyz")[0] == 200
