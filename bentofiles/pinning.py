@@ -2,7 +2,7 @@
 
 The kernel often lets two lanes share a CPU for milliseconds beside one that is idle: a lane that
 wakes while the event loop holds the other CPU joins the lane that runs, and stays there. That cost
-5 to 9% of the throughput on two cores (tests/benchmarks/bench_pinning.py).
+4 to 10% of the throughput on two cores (tests/benchmarks/bench_pinning.py).
 """
 
 import os

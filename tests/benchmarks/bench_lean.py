@@ -22,12 +22,12 @@ from statistics import median
 from typing import Any
 
 from ratios import ratio
+from turns import in_turn, saturated
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from builder import bento  # noqa: E402
-from builder._peers_probe import saturate  # noqa: E402
 from builder.artifacts import Artifact  # noqa: E402
 from builder.asking import predict  # noqa: E402
 from builder.export import GRAPH, WEIGHTS  # noqa: E402
@@ -170,15 +170,11 @@ def main() -> int:
         for connections in CONNECTIONS:
             rps: dict[str, list[float]] = {name: [] for name in urls}
             cpu = 0.0
-            for repeat in range(options.repeats):
-                for name in sorted(urls, reverse=bool(repeat % 2)):
-                    found = saturate(
-                        urls[name], ["A film."], connections, options.seconds, folder / "client.log"
-                    )
-                    if found.errors or not found.answered:
-                        raise SystemExit(f"{name}: {found.first_error}")
-                    rps[name].append(found.rps)
-                    cpu = max(cpu, found.client_cpu_s * found.rps)
+            for name in in_turn(urls, options.repeats):
+                load = ["A film."], connections, options.seconds
+                found = saturated(name, urls[name], *load, folder / "client.log")
+                rps[name].append(found.rps)
+                cpu = max(cpu, found.client_cpu_s * found.rps)
             kept &= show(connections, rps, cpu) >= BAR
     print(f"endpoint at least {BAR} of bare ASGI: {'kept' if kept else 'MISSED'}")
     return 0 if kept else 1

@@ -21,11 +21,12 @@ from typing import Any
 
 import psutil
 from ratios import ratio
+from turns import in_turn, saturated
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from builder._peers_probe import WARM_S, saturate  # noqa: E402
+from builder._peers_probe import WARM_S  # noqa: E402
 from builder.build import Request  # noqa: E402
 from builder.build_all import build_all  # noqa: E402
 from deploy.local import Server  # noqa: E402
@@ -85,23 +86,20 @@ def main() -> None:
             "a CPU each": own,
             "any CPU": dict.fromkeys(own, every),
         }
+        client = Path(scratch) / "client"
         for connections in CONNECTIONS:
             found = {name: Found() for name in placements}
-            for repeat in range(options.repeats):
-                for name in sorted(placements, reverse=bool(repeat % 2)):
-                    for thread, cpus in placements[name].items():
-                        os.sched_setaffinity(thread, cpus)
-                    psutil.cpu_times_percent()
-                    before_s = loops_s(to)
-                    client = Path(scratch) / "client"
-                    run = saturate(to.url, texts, connections, options.seconds, client)
-                    if run.errors:
-                        raise SystemExit(run.first_error)
-                    found[name].idle.append(psutil.cpu_times_percent().idle / 100)
-                    found[name].rps.append(run.rps)
-                    requests = run.rps * (options.seconds + WARM_S)
-                    found[name].loop_s.append((loops_s(to) - before_s) / requests)
-                    found[name].client_s.append(run.client_cpu_s)
+            for name in in_turn(placements, options.repeats):
+                for thread, cpus in placements[name].items():
+                    os.sched_setaffinity(thread, cpus)
+                psutil.cpu_times_percent()
+                before_s = loops_s(to)
+                run = saturated(name, to.url, texts, connections, options.seconds, client)
+                found[name].idle.append(psutil.cpu_times_percent().idle / 100)
+                found[name].rps.append(run.rps)
+                requests = run.rps * (options.seconds + WARM_S)
+                found[name].loop_s.append((loops_s(to) - before_s) / requests)
+                found[name].client_s.append(run.client_cpu_s)
             print(f"{connections} connections")
             for name, one in found.items():
                 beside = (
