@@ -1,54 +1,61 @@
-"""A connection of a lean server: uvicorn's under httptools, in three points otherwise.
+"""A connection of a lean server: uvicorn's under httptools, with what that leaves open closed.
 
-The head of a request has a bound, as it has under h11. Without one a client whose headers, trailers
-or chunk sizes never end fills the memory of a worker.
+Memory: a head has a bound, as it has under h11, and of requests that are sent behind one another
+only the next few are parsed before their turn. Uvicorn parses all that has come and, with each
+answer, reads more: 20 MB of the smallest requests take 1.5 GiB.
 
-An answer is one write. Uvicorn writes its head and its body one after the other, and uvloop sends
-at once what is written: two packets for each answer, and a client that wakes twice.
+Turns: what is wrong with a request is answered after those before it. Uvicorn writes its 400 at
+once, where the client expects the first one's answer, and closes.
 
-What nobody logs is not put into words: uvicorn asks only whether there are handlers.
+Framing: an offer to speak another protocol is not taken up, and the request is one as any other
+(RFC 9110, 7.8); httptools leaves such a request's body unread, which is then taken for the next
+request. Trailers are no headers.
+
+Speed: an answer is one write, and what nobody logs is not put into words: uvicorn asks only whether
+there are handlers.
 """
 
 import logging
 from asyncio import BaseTransport, Transport
 from typing import Any, cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http import auto
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-MAX_HEAD_BYTES = 1 << 16  # and what comes in the same read; h11 takes 16 KiB
+from bentofiles.contract import App, Receive, Scope, Send, send_answer
+from bentofiles.joining import Joining
+from bentofiles.leaving import CLOSE
+
+MAX_HEAD_BYTES = 1 << 16  # and what comes in the same piece; h11 takes 16 KiB
+PIECE_BYTES = 1 << 12  # that are parsed before it is asked whether there is enough to do
+MALFORMED = "Invalid HTTP request received."
 
 
-class Joining:
-    """A transport that keeps the head of an answer until its body is written.
+class Reading(FlowControl):
+    """Flow control that reads nothing more while there is something unread.
 
-    Only a head that says how long its body is: one whose chunks come when they come is sent.
+    An application that asks for its request, and every answer, would have it read on.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._head = b""
+    held = False
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def hold(self) -> None:
+        """Read nothing more until `let_go`."""
+        self.held = True
+        self.pause_reading()
 
-    def write(self, data: bytes) -> None:
-        """Send what is kept and this, or keep this."""
-        if not self._head and data.endswith(b"\r\n\r\n") and b"content-length: " in data:
-            self._head = data
-        else:
-            whole, self._head = self._head + data, b""
-            self._transport.write(whole)
+    def let_go(self) -> None:
+        """Read on, if it was held."""
+        if self.held:
+            self.held = False
+            self.resume_reading()
 
-    def flush(self) -> None:
-        """Send what is kept: nothing follows."""
-        if self._head and not self._transport.is_closing():
-            self.write(b"")
-
-    def close(self) -> None:
-        """Close when all is sent."""
-        self.flush()
-        self._transport.close()
+    def resume_reading(self) -> None:
+        """Read on, unless it is held."""
+        if not self.held:
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
@@ -56,36 +63,137 @@ class Connection(HttpToolsProtocol):
 
     head_bytes = 0  # that have come since a head was complete, or a part of a body there
     got_on = False
+    unread = b""  # what has come behind requests that wait for their turn
+    fault = ""  # of what came last: nothing behind it can be understood
+    running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
         """A client is there."""
         super().connection_made(cast(Transport, transport))
+        self.reading = self.flow = Reading(self.transport)
         self.joining = Joining(self.transport)
         self.transport = cast(Transport, self.joining)
         self.access_log = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: whatever it has asked for is unwanted, not only what came last."""
+        self.unread = b""
+        if self.running is not None:
+            self.running.disconnected = True
+            self.running.message_event.set()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
-        """Read on, unless it is the head of a request and too long."""
+        """Parse it, as far as the next request that has to wait."""
+        if self.fault:
+            return
+        self._unset_keepalive_if_required()
+        if self.unread or self.pipeline:
+            self.unread += data
+            self.reading.hold()
+        elif len(data) <= PIECE_BYTES:
+            self._parse(data)
+        else:
+            self.unread = data
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Parse what is unread, as far as the next request that has to wait."""
+        begin, unread = 0, self.unread
+        while begin < len(unread) and not (self.pipeline or self.fault):
+            self._parse(unread[begin : begin + PIECE_BYTES])
+            begin += PIECE_BYTES
+        self.unread = b"" if self.fault else unread[begin:]
+        if self.unread:
+            self.reading.hold()
+        else:
+            self.reading.let_go()
+
+    def _parse(self, data: bytes) -> None:
         self.got_on = False
-        super().data_received(data)
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    break
+                except HttpParserUpgrade as offer:
+                    data = self._plain() + data[offer.args[0] :]
+        except HttpParserError:
+            self.logger.warning(MALFORMED)
+            self.send_400_response(MALFORMED)
+            return
         self.head_bytes = 0 if self.got_on else self.head_bytes + len(data)
         if self.head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response(f"The head is larger than {MAX_HEAD_BYTES} bytes.")
 
+    def _plain(self) -> bytes:
+        """The head that was parsed last, for a parser that starts anew, without its offer."""
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            raise HttpParserError("this is no proxy")
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"".join(
+            [b"%b %b HTTP/%b\r\n" % (method, self.url, version.encode()), *lines, b"\r\n"]
+        )
+
     def on_headers_complete(self) -> None:
         """The parser has a whole head."""
         self.got_on = True
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            self.headers = []  # the request has its own; what comes now are trailers
 
     def on_body(self, body: bytes) -> None:
         """The parser has a part of a body."""
         self.got_on = True
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        """The parser has a whole request; that with an offer comes again."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         """An answer has been written; that to HEAD is a head only."""
         self.joining.flush()
         super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        if self.unread:
+            self._unset_keepalive_if_required()
+            self._go_on()
+        elif self.fault and self.cycle.response_complete:
+            super().send_400_response(self.fault)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what came last when its turn comes, and end the connection."""
+        self.fault = msg
+        last = self.cycle
+        if last is None or last.response_complete:
+            super().send_400_response(msg)
+        elif not last.more_body:
+            pass  # it is whole, and what came behind it is none
+        elif self.pipeline:
+            self.pipeline[0] = last, cast(Any, _refuse(msg))
+        elif last.response_started:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+
+def _refuse(reason: str) -> App:
+    """An application that answers 400, for a request that turned out to be none."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        await send_answer(send, 400, reason.encode(), b"text/plain; charset=utf-8", CLOSE)
+
+    return refuse
 
 
 def use_connections() -> None:

@@ -5,42 +5,13 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from uvicorn import Config
-from uvicorn.server import ServerState
+from wire import connect, settle
 
-from bentofiles.connection import Connection
 from bentofiles.contract import Message, Receive, Scope, Send
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HEAD = GET.replace(b"GET", b"HEAD")
 LENGTH_2 = [(b"content-length", b"2")]
-
-
-class Wire(asyncio.Transport):
-    """Keeps what is written, one by one."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
-        self.writes: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """As uvloop does, which sends nothing of a closed connection."""
-        if self.closed:
-            raise RuntimeError("the handler is closed")
-        self.writes.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def pause_reading(self) -> None:
-        """Nothing comes by itself."""
-
-    def resume_reading(self) -> None:
-        """Nothing comes by itself."""
 
 
 def start(headers: Sequence[tuple[bytes, bytes]], status: int = 200) -> Message:
@@ -71,16 +42,12 @@ def sent(
                     await go_on.wait()
                 await send(dict(message))
 
-        config = Config(app, lifespan="off", log_config=None)
-        config.load()
-        connection, wire = Connection(config, ServerState(), {}), Wire()
-        connection.connection_made(wire)
+        connection, wire = connect(app)
         connection.data_received(request)
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await settle()
         if lost:
             wire.close()
-            connection.connection_lost(None)
+            await settle()
         if until is None or lost:
             go_on.set()
             await asyncio.gather(*connection.tasks)
