@@ -197,19 +197,28 @@ class Lanes:
         while (turn := self._next(lane)) is not None:
             if not turn.parts:
                 continue
-            parts, begin_s = turn.parts, perf_counter()
-            result: Sequence[Any] | Exception
-            read_s = sum(part.read_s for part in parts)
-            try:
-                result = turn.run(self._reader.inputs(parts))
-            except Exception as error:
-                result = error
+            begin_s, read_s = perf_counter(), sum(part.read_s for part in turn.parts)
+            results = self._results(turn)
             took_s = read_s + perf_counter() - begin_s
             with self._lock:  # before anybody hears of it and sends another
                 self._passes.end(lane)
-                if not isinstance(result, Exception):
+                if not any(isinstance(result, Exception) for _, result in results):
                     self._passes.learn(turn.cost_s, took_s)
-            self._delivery.tell(parts, result, begin_s)
+            for parts, result in results:
+                self._delivery.tell(parts, result, begin_s)
+
+    def _results(self, turn: Turn) -> list[tuple[list[Part], Sequence[Any] | Exception]]:
+        """What becomes of the parts: where one cannot be run, the others are without it.
+
+        Whatever is raised: a library of Rust that panics raises what is no Exception.
+        """
+        try:
+            return [(turn.parts, turn.run(self._reader.inputs(turn.parts)))]
+        except BaseException as error:
+            if len(turn.parts) > 1:
+                apart = [turn._replace(parts=[part]) for part in turn.parts]
+                return [result for one in apart for result in self._results(one)]
+            return [(turn.parts, error if isinstance(error, Exception) else _failure(error))]
 
     def _next(self, lane: int) -> Turn | None:
         """What to run next; nothing if nothing is left that can be; None at the end."""
@@ -244,7 +253,7 @@ class Lanes:
     def _read(self, parts: list[Part]) -> list[Size]:
         try:
             return self._reader.read(parts) if parts else []
-        except Exception:
+        except BaseException:  # as above
             return []  # whoever runs the one that cannot be read hears of it
 
     def _turn(self, parts: list[Part]) -> Turn:
@@ -315,3 +324,10 @@ class Lanes:
         left_s = min(self._longest_pass_s, parts[0].job.deadline_s - now_s)
         ends_s = accumulate(part.cost_s * self._passes.off for part in parts)
         return max(1, sum(end_s <= left_s for end_s in ends_s))
+
+
+def _failure(error: BaseException) -> Exception:
+    """What a request can fail of, and the server's log can show."""
+    failure = RuntimeError(f"{type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

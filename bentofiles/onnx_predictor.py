@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from bentofiles.cutting import encodings
 from bentofiles.settings import VariantFile
 
 Ids = npt.NDArray[np.int64]
@@ -62,7 +63,7 @@ class OnnxPredictor:
         """
         return [
             np.array([read(encoding) for _, read, _ in self.inputs], dtype=np.int64).T
-            for encoding in self.tokenizer.encode_batch_fast(texts)  # without offsets
+            for encoding in encodings(self.tokenizer, texts, self.variant.model.max_tokens)
         ]
 
     def classify(self, tokenized: Sequence[Ids]) -> npt.NDArray[np.float32]:

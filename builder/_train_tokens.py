@@ -34,7 +34,8 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
         [
             normalizers.NFKC(),
             normalizers.Lowercase(),
-            normalizers.Replace(Regex(r"\s+(?=[.,;:!?)])"), ""),
+            # Not `\s+` alone: of n spaces that nothing follows it tries all n beginnings.
+            normalizers.Replace(Regex(r"(?<!\s)\s++(?=[.,;:!?)])"), ""),
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)

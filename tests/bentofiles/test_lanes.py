@@ -292,23 +292,6 @@ def test_lanes_are_stuck_when_none_has_got_on_for_a_while_and_end_all_the_same()
         play(story)
 
 
-def test_much_text_that_is_cut_off_takes_its_time_too() -> None:
-    model = Model()
-    with opened(model, deadline_s=0.5) as lanes:
-
-        async def story() -> None:
-            model.gate.clear()
-            first = lanes.submit(["first"])
-            await until(lambda: model.batches)
-            with pytest.raises(Refused):  # a tokenizer reads a million characters a second
-                lanes.submit(["film " * 100_000])
-            second = lanes.submit(["film " * 200])
-            model.gate.set()
-            await asyncio.gather(first, second)
-
-        play(story)
-
-
 def test_a_stuck_pass_does_not_stop_the_other_lane() -> None:
     model = Model()
     model.gate.clear()
@@ -458,6 +441,46 @@ def test_a_model_that_fails_fails_its_own_requests_only() -> None:
             with pytest.raises(ValueError, match="bad"):
                 await lanes.submit(["bad"])
             assert await lanes.submit(["good"]) == [4]
+
+        play(story)
+
+
+class Panic(BaseException):
+    """What a library written in Rust raises."""
+
+
+def test_what_is_no_exception_ends_no_lane() -> None:
+    class Panicking(Model):
+        def __call__(self, texts: list[str]) -> list[int]:
+            if "panic" in texts:
+                raise Panic("index out of bounds")
+            return super().__call__(texts)
+
+    with opened(Panicking()) as lanes:
+
+        async def story() -> None:
+            for _ in range(3):
+                with pytest.raises(RuntimeError, match="Panic: index out of bounds"):
+                    await lanes.submit(["panic"])
+            assert await lanes.submit(["good"]) == [4]
+
+        play(story)
+
+
+def test_those_who_run_with_one_that_fails_have_their_answers() -> None:
+    model = Model()
+    with opened(model) as lanes:
+
+        async def story() -> None:
+            model.gate.clear()
+            first = lanes.submit(["first"])
+            await until(lambda: model.batches)
+            rest = [lanes.submit([text]) for text in ("one", "bad", "two")]
+            model.gate.set()
+            found = await asyncio.gather(first, *rest, return_exceptions=True)
+            assert ["one", "bad", "two"] in model.batches  # they did run together
+            assert [found[0], found[1], found[3]] == [[5], [3], [3]]
+            assert isinstance(found[2], ValueError)
 
         play(story)
 
