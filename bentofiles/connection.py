@@ -24,7 +24,8 @@ from uvicorn.protocols.http import auto
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from bentofiles.contract import App, Receive, Scope, Send, send_answer
+from bentofiles.asgi import App, Receive, Scope, Send
+from bentofiles.contract import send_answer
 from bentofiles.joining import Joining
 from bentofiles.leaving import CLOSE
 

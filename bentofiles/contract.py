@@ -9,48 +9,18 @@ has no limit for heads; where clients are not trusted, a proxy in front has to h
 """
 
 import asyncio
-import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from time import perf_counter
-from typing import Any
 
-from bentofiles.later import Later
+from bentofiles.arriving import Arriving
+from bentofiles.asgi import App, Header, Message, Receive, Scope, Send
 from bentofiles.leaving import CLOSE, Leaving
+from bentofiles.refusal import Refusal
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Header = tuple[bytes, bytes]
-
-MAX_BODY_BYTES = 1 << 20
-# Most clients send the whole body before they read: one that is a little too large is read and
-# thrown away, so that they see the answer and not a connection that breaks.
-MAX_DISCARDED_BYTES = 16 << 20
 MAX_TEXTS = 64
 MAX_IN_FLIGHT = 128  # requests in one worker, waiting or running
-# Requests in one worker whose body is on its way: a client that sends slowly, or nothing after its
-# headers, takes no place of those in flight.
-MAX_ARRIVING = 4096
-MAX_HELD_BYTES = 128 << 20  # in one worker: of bodies that arrive, and of texts that wait
-BODY_TIMEOUT_S = 10.0
 DEADLINE_S = 25.0  # below BentoML's own limit, which answers 504
 RETRY_AFTER = (b"retry-after", b"1")
-
-
-class Refusal(Exception):
-    """A request that is answered with an error status.
-
-    `cause`: what stood in the way of a good one, in a word, for who counts them.
-    """
-
-    def __init__(self, status: int, reason: str, cause: str = "") -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.cause = cause
 
 
 class Contract:
@@ -67,13 +37,18 @@ class Contract:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer bad requests and overload; pass everything else on."""
         if scope["type"] != "http" or scope["path"] != "/predict" or scope["method"] != "POST":
-            await self.app(scope, receive, send)
+            if scope["type"] == "http" and (two := _two_lengths(dict(scope["headers"]))):
+                await _refuse(send, two)
+            else:
+                await self.app(scope, receive, send)
             return
         if self.leaving.watched:
             send = _closing(send, self.leaving)
         begin_s, cause = perf_counter(), ""
         try:
             headers = dict(scope["headers"])
+            if two := _two_lengths(headers):
+                raise two
             _require_json(headers)
             body = await self.arriving.read(headers, receive)
             begin_s = perf_counter()
@@ -170,98 +145,18 @@ def encode(texts: list[str]) -> bytes:
     return json.dumps({"texts": texts}).encode()
 
 
+def _two_lengths(headers: dict[bytes, bytes]) -> Refusal | None:
+    """What is said of a request whose end a proxy in front may see elsewhere (RFC 9112, 6.1)."""
+    if b"transfer-encoding" in headers and b"content-length" in headers:
+        reason = "Content-Length beside Transfer-Encoding: send one of them"
+        return Refusal(400, reason, ends=True)
+    return None
+
+
 def _require_json(headers: dict[bytes, bytes]) -> None:
     media_type = headers.get(b"content-type", b"application/json").partition(b";")[0].strip()
     if media_type.lower() != b"application/json":
         raise Refusal(415, "send Content-Type: application/json")
-
-
-def _too_large() -> Refusal:
-    # Never kept in a local variable of where it is raised: its traceback would keep that frame,
-    # and with it the body, until the garbage collector comes by.
-    return Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
-
-
-class Arrival:
-    """A request whose body is being read by the task that makes this."""
-
-    __slots__ = ("late", "over", "task")
-
-    def __init__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.task = task
-        self.late = self.over = False
-
-    def end(self) -> None:
-        """The time is over: whoever reads it is cancelled."""
-        self.late = True
-        self.task.cancel()
-
-
-class Arriving:
-    """The bodies on their way to one worker, and the memory that text takes in it."""
-
-    def __init__(self) -> None:
-        self.requests = 0
-        self.held_bytes = 0
-        # One timer for all of them: nearly every body is there when it is asked for.
-        self._slow: Later[Arrival] = Later(over=lambda arrival: arrival.over, act=Arrival.end)
-
-    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        """The whole body of a request; raises Refusal if it is too large, or too slow."""
-        if int(headers.get(b"content-length", b"0")) > MAX_DISCARDED_BYTES:
-            raise _too_large()
-        if self.requests >= MAX_ARRIVING:
-            reason = f"{self.requests} requests are arriving: try again later"
-            raise Refusal(503, reason, "arriving")
-        body = bytearray()
-        arrival = Arrival()
-        self._slow.add(arrival, BODY_TIMEOUT_S)
-        self.requests += 1
-        try:
-            arrived = await self._fill(body, receive)
-        except asyncio.CancelledError:
-            if not arrival.late or arrival.task.uncancel():
-                raise  # the server ends
-            raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
-        finally:
-            arrival.over = True
-            self.requests -= 1
-            self.held_bytes -= len(body)
-        if arrived > MAX_BODY_BYTES:
-            raise _too_large()
-        return bytes(body)
-
-    @contextlib.contextmanager
-    def held(self, size: int) -> Iterator[None]:
-        """Have so many bytes counted as in memory; raises Refusal if there are too many."""
-        self._hold(size)
-        try:
-            yield
-        finally:
-            self.held_bytes -= size
-
-    def _hold(self, size: int) -> None:
-        if self.held_bytes + size > MAX_HELD_BYTES:
-            raise Refusal(503, "too much text waits for an answer: try again later", "memory")
-        self.held_bytes += size
-
-    async def _fill(self, body: bytearray, receive: Receive) -> int:
-        """Bytes that arrived, more than MAX_BODY_BYTES of which are not kept."""
-        arrived = 0
-        while arrived <= MAX_DISCARDED_BYTES:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refusal(400, "the client closed the connection")
-            chunk = message.get("body", b"")
-            arrived += len(chunk)
-            if arrived <= MAX_BODY_BYTES:
-                self._hold(len(chunk))
-                body += chunk
-            if not message.get("more_body", False):
-                break
-        return arrived
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -317,10 +212,7 @@ async def send_answer(
 
 async def _refuse(send: Send, refusal: Refusal) -> None:
     body = json.dumps({"error": refusal.reason}).encode()
-    more = []
-    if refusal.status in (429, 503):
-        more.append(RETRY_AFTER)
-    if refusal.status in (408, 413):
-        # The rest of the body is still on its way, and nobody is going to read it.
+    more = [RETRY_AFTER] if refusal.status in (429, 503) else []
+    if refusal.ends:
         more.append(CLOSE)
     await send_answer(send, refusal.status, body, b"application/json", *more)

@@ -15,16 +15,8 @@ from time import perf_counter
 from typing import Any
 
 from bentofiles import contract
-from bentofiles.contract import (
-    App,
-    Contract,
-    Receive,
-    Refusal,
-    Scope,
-    Send,
-    no_answer,
-    send_answer,
-)
+from bentofiles.asgi import App, Receive, Scope, Send
+from bentofiles.contract import Contract, no_answer, send_answer
 from bentofiles.lanes import Lanes, Refused
 from bentofiles.later import Later
 from bentofiles.lean_metrics import Metrics
@@ -32,6 +24,7 @@ from bentofiles.packing import Costs, Run, measure
 from bentofiles.pinning import pinning
 from bentofiles.predictor import Predictor, resolve_lanes, resolve_wide
 from bentofiles.reading import Reader
+from bentofiles.refusal import Refusal
 from bentofiles.settings import VariantFile
 from bentofiles.wide import Wide
 

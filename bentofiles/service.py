@@ -6,7 +6,8 @@ from typing import Any
 import bentoml
 from pydantic import BaseModel
 
-from bentofiles.contract import App, Contract
+from bentofiles.asgi import App
+from bentofiles.contract import Contract
 from bentofiles.lean import Desk, Lean, open_desk
 from bentofiles.lifecycle import Roll, die_with_parent
 from bentofiles.predictor import load_predictor

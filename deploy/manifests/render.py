@@ -6,7 +6,8 @@ from string import Template
 
 import yaml
 
-from bentofiles.contract import BODY_TIMEOUT_S, DEADLINE_S
+from bentofiles.arriving import BODY_TIMEOUT_S
+from bentofiles.contract import DEADLINE_S
 from bentofiles.leaving import FILE_VARIABLE
 from deploy.manifests.merge import Object, merge
 from deploy.manifests.overlay import additions, patches

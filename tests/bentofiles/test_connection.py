@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from wire import connect, settle
 
-from bentofiles.contract import Message, Receive, Scope, Send
+from bentofiles.asgi import Message, Receive, Scope, Send
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HEAD = GET.replace(b"GET", b"HEAD")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from garbage import GARBAGE
 
-from bentofiles import contract
-from bentofiles.contract import Contract, Message, Receive, Scope, Send
+from bentofiles import arriving, contract
+from bentofiles.asgi import Message, Receive, Scope, Send
+from bentofiles.contract import Contract
 from bentofiles.leaving import FILE_VARIABLE, Leaving
 
 
@@ -31,13 +32,16 @@ class Service:
 
 
 def post(
-    service: Any, *chunks: bytes, headers: dict[str, str] | None = None
+    service: Any, *chunks: bytes, headers: dict[str, str] | None = None, path: str = "/predict"
 ) -> tuple[int, dict[str, str], Any]:
-    return asyncio.run(exchange(Contract(service), *chunks, headers=headers))
+    return asyncio.run(exchange(Contract(service), *chunks, headers=headers, path=path))
 
 
 async def exchange(
-    app: Contract, *chunks: bytes, headers: dict[str, str] | None = None
+    app: Contract,
+    *chunks: bytes,
+    headers: dict[str, str] | None = None,
+    path: str = "/predict",
 ) -> tuple[int, dict[str, str], Any]:
     sent: list[Message] = []
     waiting = [
@@ -55,7 +59,7 @@ async def exchange(
 
     given = {"content-type": "application/json"} if headers is None else headers
     raw = [(name.encode(), value.encode()) for name, value in given.items()]
-    scope = {"type": "http", "path": "/predict", "method": "POST", "headers": raw}
+    scope = {"type": "http", "path": path, "method": "POST", "headers": raw}
     await app(scope, receive, send)
     start, body = sent
     answer = {name.decode(): value.decode() for name, value in start["headers"]}
@@ -78,9 +82,18 @@ def test_garbage_is_refused_with_a_reason(body: bytes) -> None:
     assert service.bodies == []
 
 
+@pytest.mark.parametrize("path", ["/predict", "/livez"])
+def test_a_request_with_two_lengths_ends_its_connection(path: str) -> None:
+    """A proxy that believes the other one takes what follows for the body, or the body for more."""
+    two = {"content-length": "15", "transfer-encoding": "chunked"}
+    status, headers, answer = post(Service(), b'{"texts": ["a"]}', headers=two, path=path)
+    assert (status, headers["connection"]) == (400, "close")
+    assert "Transfer-Encoding" in answer["error"]
+
+
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_body_over_the_limit_is_413(declared: bool) -> None:
-    chunk = b"x" * (contract.MAX_BODY_BYTES // 2)
+    chunk = b"x" * (arriving.MAX_BODY_BYTES // 2)
     headers = {"content-type": "application/json"}
     if declared:
         headers["content-length"] = str(3 * len(chunk))
@@ -133,7 +146,7 @@ class Slow:
 def test_clients_that_send_nothing_take_no_place_and_are_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(contract, "BODY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(arriving, "BODY_TIMEOUT_S", 0.3)
 
     async def story() -> None:
         app = Contract(Service())
@@ -148,8 +161,8 @@ def test_clients_that_send_nothing_take_no_place_and_are_cut_off(
 
 @pytest.mark.parametrize("bound", ["MAX_ARRIVING", "MAX_HELD_BYTES"])
 def test_bodies_under_way_are_bounded_too(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
-    monkeypatch.setattr(contract, "BODY_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(contract, bound, 3)
+    monkeypatch.setattr(arriving, "BODY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(arriving, bound, 3)
 
     async def story() -> None:
         app = Contract(Service())
@@ -214,7 +227,7 @@ def test_other_paths_pass_untouched() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"texts": ["a"]}', b"x" * (contract.MAX_BODY_BYTES + 1), b"{", b"[" * 100_000]
+    "body", [b'{"texts": ["a"]}', b"x" * (arriving.MAX_BODY_BYTES + 1), b"{", b"[" * 100_000]
 )
 def test_an_answered_request_leaves_nothing_for_the_garbage_collector(body: bytes) -> None:
     async def several() -> int:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bentofiles import contract, lean
-from bentofiles.contract import Message, Receive, Scope, Send
+from bentofiles import arriving, contract, lean
+from bentofiles.asgi import Message, Receive, Scope, Send
 from bentofiles.lanes import Refused
 from bentofiles.lean import Desk, Lean
 from bentofiles.packing import Run
@@ -127,7 +127,7 @@ def test_overload_is_answered_at_once_with_when_to_come_back() -> None:
 
 
 def test_more_text_than_there_is_room_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr(arriving, "MAX_HELD_BYTES", 1000)
     assert ask(Model(), "/predict", {"texts": ["x" * 100]})[0] == 200
     # In memory four times as large as in the body.
     status, headers, _, metrics = ask(Model(), "/predict", {"texts": ["x" * 250 + "\U0001f600"]})

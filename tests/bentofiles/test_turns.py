@@ -6,8 +6,9 @@ import re
 import pytest
 from wire import Wire, connect, converse, settle
 
+from bentofiles.asgi import Receive, Scope, Send
 from bentofiles.connection import MALFORMED, PIECE_BYTES, Connection
-from bentofiles.contract import Receive, Scope, Send, send_answer
+from bentofiles.contract import send_answer
 
 GET = b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /second HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"

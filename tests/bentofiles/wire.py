@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from bentofiles.asgi import App
 from bentofiles.connection import Connection
-from bentofiles.contract import App
 
 
 class Wire(asyncio.Transport):
