@@ -132,7 +132,10 @@ def wrong_shape(rng: random.Random) -> Attack:
 
 
 def odd_texts(rng: random.Random) -> Attack:
-    text = rng.choice(["", " ", "\x00", "\u202e", "\U0001f600" * 50, "e\u0301" * 99, "\n" * 500])
+    short = ["", " ", "\x00", "\u202e", "\U0001f600" * 50, "e\u0301" * 99, "\n" * 500]
+    # Eighteen times as long when normalized; and a pattern that looks for an end of the spaces.
+    long = ["\ufdfa" * 20_000, " " * 60_000 + "a."]
+    text = rng.choice([*short, *long])
     return Attack([request(texts(text, "a\x00b"))], OK, 1)
 
 
@@ -144,6 +147,19 @@ def pipelined(rng: random.Random) -> Attack:
 def pipelined_mess(rng: random.Random) -> Attack:
     good = request(texts("good"))
     return Attack([good + request(b"{") + good + b"\x00\x01\r\n\r\n"], EITHER, 1, leaves="half")
+
+
+def flood(rng: random.Random) -> Attack:
+    count = rng.randint(10, 60)
+    return Attack([b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * count], OK, count)
+
+
+def offers(rng: random.Random) -> Attack:
+    """What a client sends that would rather speak HTTP/2, with another request behind it."""
+    more = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+    body = texts("a film")
+    pieces = [head(len(body), *more), body + request(texts("another"))]
+    return Attack(pieces, OK, 2, pause_s=rng.choice([0.0, 0.01]))
 
 
 def disconnects(rng: random.Random) -> Attack:
@@ -214,5 +230,5 @@ LEAVES = ("reset", "half")
 ATTACKS: tuple[Callable[[random.Random], Attack], ...] = (
     *(split, slow, stops, surplus, lengths, two_lengths, large_head, large_body, not_json),
     *(wrong_shape, odd_texts, pipelined, pipelined_mess, disconnects, chunked, bad_chunks),
-    *(first_line, odd_headers, expects),
+    *(first_line, odd_headers, expects, flood, offers),
 )
