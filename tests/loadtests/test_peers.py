@@ -1,12 +1,18 @@
 """The peers' files: what can be said of them without their libraries."""
 
 import ast
+import importlib
 import json
 import re
 import shutil
+import sys
+import threading
+import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import anyio
 import onnxruntime
 import pytest
 
@@ -91,3 +97,62 @@ def test_a_peer_opens_the_graph_as_a_bento_does(
     ours, theirs = opened
     assert ours == theirs
     assert ours[-1]["disabled_optimizers"] == LEFT_APART
+
+
+# --- FastAPI ------------------------------------------------------------------------------------
+
+
+class Passes:
+    """In the place of the model: how many of its passes have run at the same time at most."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.05)
+        with self.lock:
+            self.now -= 1
+        return [{"label": "good", "score": 1.0} for _ in texts]
+
+
+@pytest.fixture
+def fastapi(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The peer on a stand-in for its library: an app that keeps what it is given."""
+
+    class FastAPI:
+        def __init__(self, lifespan: Any) -> None:
+            self.lifespan = lifespan
+
+        def post(self, path: str) -> Any:
+            return lambda function: function
+
+    library = ModuleType("fastapi")
+    library.FastAPI = FastAPI  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fastapi", library)
+    monkeypatch.delitem(sys.modules, "loadtests.peers.fastapi", raising=False)
+    peer = importlib.import_module("loadtests.peers.fastapi")
+    monkeypatch.setitem(sys.modules, "loadtests.peers.fastapi", peer)
+    monkeypatch.setenv("PEER_THREADS", "1")
+    return peer
+
+
+@pytest.mark.parametrize(("tokens", "most"), [(1, 1), (2, 2), (40, 8)])
+def test_fastapi_runs_as_many_passes_at_a_time_as_it_has_tokens(
+    tokens: int, most: int, fastapi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = Passes()
+    monkeypatch.setattr(fastapi, "Model", lambda threads: passes)
+    monkeypatch.setenv("PEER_TOKENS", str(tokens))
+
+    async def requests() -> None:
+        async with fastapi.app.lifespan(fastapi.app), anyio.create_task_group() as group:
+            for _ in range(8):
+                request = fastapi.Request(texts=["a film"])
+                group.start_soon(anyio.to_thread.run_sync, fastapi.predict, request)
+
+    anyio.run(requests)
+    assert passes.most == most
