@@ -8,12 +8,13 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {workers = "cpus", threads = 1, tokens = 40},
-#     {workers = "cpus", threads = 1, tokens = 1},
-#     {workers = 1, threads = 1, tokens = 40},
-#     {workers = 1, threads = 1, tokens = "cpus"},
-#     {workers = 1, threads = "cpus", tokens = 40},
-#     {workers = 1, threads = "cpus", tokens = 1},
+#     {workers = "cpus", threads = 1, tokens = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, tokens = 40, pinned = 0},
+#     {workers = "cpus", threads = 1, tokens = 1, pinned = 0},
+#     {workers = 1, threads = 1, tokens = 40, pinned = 0},
+#     {workers = 1, threads = 1, tokens = "cpus", pinned = 0},
+#     {workers = 1, threads = "cpus", tokens = 40, pinned = 0},
+#     {workers = 1, threads = "cpus", tokens = 1, pinned = 0},
 # ]
 # ///
 """FastAPI as its tutorial has it: the model in the lifespan, a pydantic body, a plain `def`.
@@ -21,7 +22,9 @@
 A plain `def` runs in FastAPI's thread pool, so the event loop stays free. Its 40 threads are what
 the tutorial leaves; as many passes at a time take the CPUs from each other, so that fewer `tokens`
 of its limiter are tried too. FastAPI brings no batching. `fastapi run --workers N` is uvicorn with
-uvloop and httptools, which is what is called here, without its access log.
+uvloop and httptools, which is what is called here, without its access log. With `pinned`, what runs
+the model in a worker stays on a CPU of its own. (Not the lanes of a single worker: the pool's
+threads come and go, and have no numbers.)
 """
 
 from collections.abc import AsyncIterator
@@ -33,7 +36,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from loadtests.peers._model import Model
-from loadtests.peers._settings import HOST, port, setting
+from loadtests.peers._settings import HOST, number, pin, port, setting
 
 models: dict[str, Model] = {}
 
@@ -66,6 +69,8 @@ app = FastAPI(lifespan=lifespan)
 @app.post("/predict")  # type: ignore[untyped-decorator]  # fastapi is not installed here
 def predict(request: Request) -> list[Prediction]:
     """The most probable label of each text."""
+    if setting("pinned"):
+        pin(number())  # by each thread: the pool starts one when it needs one
     return [Prediction(**item) for item in models["classifier"].predict(request.texts)]
 
 

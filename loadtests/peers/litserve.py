@@ -8,14 +8,16 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = "cpus"},
-#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = 1},
-#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1, fronts = 1},
-#     {workers = "cpus", threads = 1, batch = 4, fast_queue = 1, fronts = 1},
-#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = "cpus"},
-#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = 1},
-#     {workers = 1, threads = "cpus", batch = 1, fast_queue = 1, fronts = 1},
-#     {workers = 1, threads = "cpus", batch = 8, fast_queue = 1, fronts = 1},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1, fronts = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = "cpus", pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = 1, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1, fronts = 1, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 4, fast_queue = 1, fronts = 1, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = "cpus", pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = 1, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 1, fast_queue = 1, fronts = 1, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 8, fast_queue = 1, fronts = 1, pinned = 0},
 # ]
 # ///
 """LitServe: a worker process for each CPU, or one with a thread for each, and its own batching.
@@ -23,7 +25,7 @@
 `fast_queue` (ZeroMQ between the HTTP server and the workers) is tried with and without. LitServe
 collects a batch until it is full or `batch_timeout` has passed: 1 ms, so that a lone request
 hardly waits. One HTTP server (`fronts`) for each worker is its default; one alone leaves more of
-the CPUs to the workers.
+the CPUs to the workers. With `pinned`, each worker stays on a CPU of its own.
 """
 
 from typing import Any
@@ -31,7 +33,7 @@ from typing import Any
 import litserve
 
 from loadtests.peers._model import Answer, Model
-from loadtests.peers._settings import HOST, port, setting
+from loadtests.peers._settings import HOST, number, pin, port, setting
 
 BATCH_TIMEOUT_S = 0.001
 
@@ -42,6 +44,8 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]  # litserve is not inst
     def setup(self, device: str) -> None:
         """Load the model in a worker."""
         self.model = Model(setting("threads"))
+        if setting("pinned"):
+            pin(number())
 
     def decode_request(self, request: dict[str, Any]) -> list[str]:
         """The texts of a request."""

@@ -8,29 +8,34 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 1},
-#     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 0},
-#     {workers = "cpus", threads = 1, batch = 4, ha_proxy = 1},
-#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 0},
-#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 1},
-#     {workers = 1, threads = "cpus", batch = 1, ha_proxy = 1},
-#     {workers = 1, threads = "cpus", batch = 8, ha_proxy = 1},
+#     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 1, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 0, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 4, ha_proxy = 1, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 0, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 1, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 1, ha_proxy = 1, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 8, ha_proxy = 1, pinned = 0},
 # ]
 # ///
 """Ray Serve: a replica for each CPU, or one with a thread for each, with `@serve.batch`.
 
 `RAY_SERVE_THROUGHPUT_OPTIMIZED` and `RAY_SERVE_ENABLE_HA_PROXY` (HAProxy in the place of the proxy
 in Python; `ray[serve]` brings it) are what Ray's guide for high throughput names. A batch waits
-for 1 ms at most, and runs on a thread, so that the replica's event loop stays free.
+for 1 ms at most, and runs on a thread, so that the replica's event loop stays free. With `pinned`,
+a replica runs the model on a single thread, which stays on a CPU of its own.
 """
 
 import asyncio
 import os
 import signal
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from loadtests.peers._model import Answer, Model
-from loadtests.peers._settings import HOST, cpus, port, scratch, setting
+from loadtests.peers._settings import HOST, cpus, number, pin, port, scratch, setting
 
 # Read when serve is imported, in the replicas too: hence before the imports below.
 os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "1"
@@ -46,6 +51,8 @@ from starlette.responses import JSONResponse
 
 LONGEST_WAIT_S = 0.001
 MOST_ONGOING = 256  # of a replica; above what the proxy is ever sent here
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
 
 
 @serve.deployment(
@@ -58,18 +65,27 @@ class Classifier:
 
     def __init__(self) -> None:
         self.model = Model(setting("threads"))
+        self.lane = (
+            ThreadPoolExecutor(max_workers=1, initializer=pin, initargs=(number(),))
+            if setting("pinned")
+            else None  # asyncio's own
+        )
         self.answer = self.alone if setting("batch") == 1 else self.together
 
     async def alone(self, texts: list[str]) -> Answer:
         """The answer to one request."""
-        return await asyncio.to_thread(self.model.predict, texts)
+        return await self.run(self.model.predict, texts)
 
     @serve.batch(  # type: ignore[untyped-decorator]  # ray is not installed here
         max_batch_size=max(2, setting("batch")), batch_wait_timeout_s=LONGEST_WAIT_S
     )
     async def together(self, requests: list[list[str]]) -> list[Answer]:
         """The answers to several requests."""
-        return await asyncio.to_thread(self.model.predict_many, requests)
+        return await self.run(self.model.predict_many, requests)
+
+    async def run(self, what: Callable[[Asked], Found], about: Asked) -> Found:
+        """Do this on a thread that may run the model."""
+        return await asyncio.get_running_loop().run_in_executor(self.lane, what, about)
 
     async def __call__(self, request: Request) -> Any:
         """Answer a request."""

@@ -11,12 +11,14 @@
 # ]
 # [tool.optbuild]
 # settings = [
-#     {workers = "cpus", threads = 1, batch = 1},
-#     {workers = "cpus", threads = 1, batch = 4},
-#     {workers = "cpus", threads = 1, batch = 8},
-#     {workers = "cpus", threads = 1, batch = 16},
-#     {workers = 1, threads = "cpus", batch = 1},
-#     {workers = 1, threads = "cpus", batch = 8},
+#     {workers = "cpus", threads = 1, batch = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 8, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 1, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 4, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 8, pinned = 0},
+#     {workers = "cpus", threads = 1, batch = 16, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 1, pinned = 0},
+#     {workers = 1, threads = "cpus", batch = 8, pinned = 0},
 # ]
 # ///
 """NVIDIA Triton through pytriton: instances of the model, dynamic batching without a delay.
@@ -24,7 +26,8 @@
 Triton speaks its own protocol (KServe v2), so a front of ours translates `POST /predict`; see
 `_triton_front.py`. What that costs is part of this peer's figures, because whoever wants this
 contract from Triton pays for it: about 0.2 ms of CPU time a request, a fifteenth of what Triton
-and the bundled model take. It runs in a process of its own. (pytriton takes no numpy 2.)
+and the bundled model take. It runs in a process of its own. With `pinned`, each instance's thread
+stays on a CPU of its own. (pytriton takes no numpy 2.)
 """
 
 import multiprocessing
@@ -42,18 +45,20 @@ from pytriton.triton import Triton, TritonConfig
 
 from loadtests.peers import _triton_front
 from loadtests.peers._model import Model
-from loadtests.peers._settings import HOST, port, scratch, setting
+from loadtests.peers._settings import HOST, pin, port, scratch, setting
 
 Arrays = list[Any]
 
 
-def instance() -> Callable[..., Arrays]:
-    """A model of its own for one instance."""
+def instance(number: int) -> Callable[..., Arrays]:
+    """A model of its own for one instance, whose calls all come on one thread of Triton's."""
     model = Model(setting("threads"))
 
     @batch  # type: ignore[untyped-decorator]  # pytriton is not installed here
     def infer(texts: Any) -> Arrays:
         """Texts as bytes, shape (n, 1), to label indices and scores, each of shape (n, 1)."""
+        if setting("pinned"):
+            pin(number)
         indices, scores = model.best([text.decode() for text in texts[:, 0]])
         return [
             np.array(indices, dtype=np.int32)[:, None],
@@ -88,7 +93,7 @@ if __name__ == "__main__":
         most = setting("batch")
         triton.bind(
             model_name=_triton_front.MODEL,
-            infer_func=[instance() for _ in range(setting("workers"))],
+            infer_func=[instance(number) for number in range(setting("workers"))],
             inputs=[Tensor(name="texts", dtype=np.bytes_, shape=(1,))],
             outputs=[
                 Tensor(name="index", dtype=np.int32, shape=(1,)),

@@ -1,8 +1,11 @@
 """The comparison with other servers, with stand-ins for the servers and for our Bentos."""
 
 import json
+import os
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +20,7 @@ from analysis.gates import Gate
 from builder import _peers_blocks, _peers_compare, _peers_plan, _peers_probe, _peers_tune, peers
 from builder._peers_compare import Options, compare
 from builder._peers_drain import DRAIN_S, PROBES, drained, idle_s
-from builder._peers_limit import Way, in_passes, ways
+from builder._peers_limit import Way, in_passes, texts_per_second, ways
 from builder._peers_plan import Plan
 from builder._peers_probe import Limit
 from builder._peers_saturate import Saturated, saturate
@@ -318,6 +321,38 @@ def test_passes_are_whole_and_of_like_length_within_a_window() -> None:
     assert [text for one in passes[:8] for text in one] == sorted(texts[:64], key=len)
     assert in_passes(texts, 1) == [[text] for text in texts]
     assert len(in_passes(["only", "two"], 16)) == 4
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_pinned_lanes_of_the_limit_stay_on_a_cpu_each_and_leave_the_process_as_it_was(
+    pinned: bool,
+) -> None:
+    class Where:
+        """In the place of the model: on which CPUs its callers may run."""
+
+        def __init__(self) -> None:
+            self.cpus: dict[int, frozenset[int]] = {}
+
+        def predict(self, texts: Any) -> list[Any]:
+            self.cpus[threading.get_ident()] = frozenset(os.sched_getaffinity(0))
+            time.sleep(0.01)
+            return []
+
+    allowed = os.sched_getaffinity(0)
+    where: Any = Where()
+    texts_per_second(where, Way(2, 1, 1, pinned), ["a"], seconds=0.05)
+    if pinned:
+        assert sorted(map(len, where.cpus.values())) == [1, 1]
+        assert len(set(where.cpus.values())) == min(2, len(allowed))
+    else:
+        assert set(where.cpus.values()) == {frozenset(allowed)}
+    assert os.sched_getaffinity(0) == allowed
+
+
+def test_the_limit_tries_lanes_on_a_cpu_each_and_wherever_they_run() -> None:
+    assert {way.pinned for way in ways(2) if way.lanes == 2} == {True, False}
+    assert len({str(way) for way in ways(2)}) == len(ways(2)) == 9
+    assert not any(way.pinned for way in ways(1))
 
 
 def test_the_limit_is_the_best_way_by_the_median_of_rounds_a_process_for_each_number_of_threads(

@@ -3,8 +3,10 @@
 import ast
 import importlib
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -67,6 +69,42 @@ def test_every_setting_that_is_tried_is_one_that_the_peer_reads(name: str) -> No
         assert set(settings) == read
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "bentoml"])  # as its tutorial
+def test_keeping_the_workers_on_a_cpu_each_is_tried_of_all_as_ours_are_kept(name: str) -> None:
+    tried = {
+        settings["pinned"]
+        for settings in read_script(folder() / f"{name}.py").settings
+        if settings["workers"] == "cpus"
+    }
+    assert tried == {0, 1}
+
+
+def test_processes_have_numbers_of_their_own_and_the_next_takes_that_of_a_dead_one(
+    tmp_path: Path,
+) -> None:
+    says = "from loadtests.peers._settings import number; print(number(), number(), flush=True)"
+    workers: list[subprocess.Popen[str]] = []
+
+    def start() -> str:
+        command = [sys.executable, "-c", f"{says}; input()"]
+        env = {**os.environ, "PEER_SCRATCH": str(tmp_path)}
+        pipe = subprocess.PIPE
+        one = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env, cwd=ROOT, text=True)
+        workers.append(one)
+        assert one.stdout is not None
+        return one.stdout.readline().strip()
+
+    try:
+        assert [start(), start(), start()] == ["0 0", "1 1", "2 2"]
+        workers[1].kill()
+        workers[1].wait()
+        assert [start(), start()] == ["1 1", "3 3"]
+    finally:
+        for one in workers:
+            one.kill()
+            one.communicate()
+
+
 def test_a_peer_opens_the_graph_as_a_bento_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,14 +141,16 @@ def test_a_peer_opens_the_graph_as_a_bento_does(
 
 
 class Passes:
-    """In the place of the model: how many of its passes have run at the same time at most."""
+    """In the place of the model: how many passes have run at a time at most, and on which CPUs."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.now = self.most = 0
+        self.cpus: set[frozenset[int]] = set()
 
     def predict(self, texts: list[str]) -> list[dict[str, Any]]:
         with self.lock:
+            self.cpus.add(frozenset(os.sched_getaffinity(0)))
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(0.05)
@@ -140,6 +180,13 @@ def fastapi(monkeypatch: pytest.MonkeyPatch) -> Any:
     return peer
 
 
+async def eight_requests(peer: Any) -> None:
+    async with peer.app.lifespan(peer.app), anyio.create_task_group() as group:
+        for _ in range(8):
+            request = peer.Request(texts=["a film"])
+            group.start_soon(anyio.to_thread.run_sync, peer.predict, request)
+
+
 @pytest.mark.parametrize(("tokens", "most"), [(1, 1), (2, 2), (40, 8)])
 def test_fastapi_runs_as_many_passes_at_a_time_as_it_has_tokens(
     tokens: int, most: int, fastapi: Any, monkeypatch: pytest.MonkeyPatch
@@ -147,12 +194,21 @@ def test_fastapi_runs_as_many_passes_at_a_time_as_it_has_tokens(
     passes = Passes()
     monkeypatch.setattr(fastapi, "Model", lambda threads: passes)
     monkeypatch.setenv("PEER_TOKENS", str(tokens))
-
-    async def requests() -> None:
-        async with fastapi.app.lifespan(fastapi.app), anyio.create_task_group() as group:
-            for _ in range(8):
-                request = fastapi.Request(texts=["a film"])
-                group.start_soon(anyio.to_thread.run_sync, fastapi.predict, request)
-
-    anyio.run(requests)
+    monkeypatch.setenv("PEER_PINNED", "0")
+    anyio.run(eight_requests, fastapi)
     assert passes.most == most
+    assert passes.cpus == {frozenset(os.sched_getaffinity(0))}
+
+
+def test_fastapi_keeps_the_threads_of_a_worker_on_one_cpu_and_its_event_loop_on_none(
+    fastapi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = os.sched_getaffinity(0)
+    passes = Passes()
+    monkeypatch.setattr(fastapi, "Model", lambda threads: passes)
+    monkeypatch.setattr(fastapi, "number", lambda: 1)
+    monkeypatch.setenv("PEER_TOKENS", "2")
+    monkeypatch.setenv("PEER_PINNED", "1")
+    anyio.run(eight_requests, fastapi)
+    assert passes.cpus == {frozenset({sorted(allowed)[1 % len(allowed)]})}
+    assert os.sched_getaffinity(0) == allowed
