@@ -22,9 +22,10 @@
 """Ray Serve: a replica for each CPU, or one with a thread for each, with `@serve.batch`.
 
 `RAY_SERVE_THROUGHPUT_OPTIMIZED` and `RAY_SERVE_ENABLE_HA_PROXY` (HAProxy in the place of the proxy
-in Python; `ray[serve]` brings it) are what Ray's guide for high throughput names. A batch waits
-for 1 ms at most, and runs on a thread, so that the replica's event loop stays free. With `pinned`,
-a replica runs the model on a single thread, which stays on a CPU of its own.
+in Python; `ray[serve]` brings it) are what Ray's guide for high throughput names; the access log
+of proxies and replicas is off. A batch waits for 1 ms at most, and runs on a thread, so that the
+replica's event loop stays free. With `pinned`, a replica runs the model on a single thread, which
+stays on a CPU of its own.
 """
 
 import asyncio
@@ -50,6 +51,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 LONGEST_WAIT_S = 0.001
+LOGGING = {"enable_access_log": False}  # as of every other peer and of ours
 MOST_ONGOING = 256  # of a replica; above what the proxy is ever sent here
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -99,9 +101,9 @@ if __name__ == "__main__":
         log_to_driver=False,
         _temp_dir=str(scratch()),
     )
-    serve.start(http_options={"host": HOST, "port": port()})
+    serve.start(http_options={"host": HOST, "port": port()}, logging_config=LOGGING)
     application = Classifier.bind()  # type: ignore[attr-defined]  # `deployment` has made it one
-    serve.run(application, route_prefix="/predict")
+    serve.run(application, route_prefix="/predict", logging_config=LOGGING)
     # Ray has its own handler, which ends in a core dump; interrupted, it leaves in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

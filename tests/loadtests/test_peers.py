@@ -5,7 +5,9 @@ import importlib
 import json
 import os
 import re
+import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -212,3 +214,40 @@ def test_fastapi_keeps_the_threads_of_a_worker_on_one_cpu_and_its_event_loop_on_
     anyio.run(eight_requests, fastapi)
     assert passes.cpus == {frozenset({sorted(allowed)[1 % len(allowed)]})}
     assert os.sched_getaffinity(0) == allowed
+
+
+# --- Ray Serve ----------------------------------------------------------------------------------
+
+
+def test_ray_is_told_to_write_no_line_for_each_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, dict[str, Any]] = {}
+
+    def tell(name: str) -> Any:
+        return lambda *_, **options: told.setdefault(name, options)
+
+    class Deployment:
+        def __init__(self, made: type) -> None:
+            self.made = made
+
+        def bind(self) -> None:
+            pass
+
+    library, serve = ModuleType("ray"), ModuleType("ray.serve")
+    library.__dict__.update(serve=serve, init=tell("init"), shutdown=tell("end"))
+    serve.__dict__.update(start=tell("start"), run=tell("run"), shutdown=tell("leave"))
+    serve.__dict__["batch"] = lambda **_: lambda function: function
+    serve.__dict__["deployment"] = lambda **_: Deployment
+    monkeypatch.setitem(sys.modules, "ray", library)
+    monkeypatch.setitem(sys.modules, "ray.serve", serve)
+    settings = {"workers": 1, "threads": 1, "batch": 1, "ha_proxy": 0, "pinned": 0, "port": 1}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PEER_{name.upper()}", str(value))
+    monkeypatch.setenv("PEER_SCRATCH", str(tmp_path))
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # what it sets is for this test only
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "pause", lambda: signal.default_int_handler(signal.SIGINT, None))
+    runpy.run_module("loadtests.peers.ray", run_name="__main__")
+    for one in ("start", "run"):  # the proxies, the replicas
+        assert told[one]["logging_config"] == {"enable_access_log": False}
