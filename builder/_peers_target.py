@@ -11,7 +11,7 @@ from typing import Any, Self
 from builder._peers_script import Settings
 from builder.asking import predict
 from deploy.child import Child
-from deploy.local import free_port
+from deploy.local import ended, free_port, start
 from deploy.scratch import scratch
 from variants._errors import OptbuildError
 
@@ -51,6 +51,14 @@ class PeerServer:
 
     def __enter__(self) -> Self:
         """Start it and wait until it answers."""
+        start(self._start)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop every process of it."""
+        self.cleanup.close()
+
+    def _start(self) -> None:
         self.port = free_port(HOST, 0)
         self.cleanup = ExitStack()
         home = self.cleanup.enter_context(scratch(Path(tempfile.gettempdir()), "peer-"))
@@ -79,11 +87,6 @@ class PeerServer:
         except BaseException:
             self.__exit__()
             raise
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Stop every process of it."""
-        self.cleanup.close()
 
     def _wait_until_it_answers(self) -> None:
         deadline_s = time.monotonic() + self.start_timeout_s
@@ -95,7 +98,7 @@ class PeerServer:
                 reason = str(error)
             if self.child.process.poll() is not None:
                 code = self.child.process.returncode
-                raise OptbuildError(f"ended with code {code}: {self.child.last_words(1)}", 1)
+                raise ended(self.child, f"ended with code {code}: {self.child.last_words(1)}")
             if time.monotonic() > deadline_s:
                 raise OptbuildError(f"no answer in {self.start_timeout_s:g} s: {reason}", 1)
             time.sleep(POLL_S)

@@ -30,25 +30,31 @@ def tune(
     """The settings with the highest throughput when busy, and those when nearly idle.
 
     Busy are 64 and 16 connections (geometric mean), idle is one. The median of interleaved rounds,
-    each on a fresh server; after the first one only those that are near one of the two go on. None
-    if none of them works.
+    each on a fresh server; after the first one only those that are near one of the two go on. What
+    fails is tried once more, and left out when it fails again. None if none of them works.
     """
     rounds: dict[str, list[dict[str, float]]] = {words(one): [] for one in settings}
     found: dict[str, Mapping[str, float] | str] = {}
     left = {words(one): one for one in settings}
+    failed: set[str] = set()
 
     def middle(name: str, when: str) -> float:
         return median(one[when] for one in rounds[name])
 
     for _ in range(TUNE_ROUNDS):
-        for name, one in list(left.items()):
+        waiting = list(left)
+        for name in waiting:  # grows by what has failed for the first time
             try:
-                with start(one) as target:
+                with start(left[name]) as target:
                     require_same_answers(target.url, texts[: len(answers)], answers)
                     rounds[name].append(_throughput(target.url, texts, seconds, log))
             except OptbuildError as error:
                 found[name] = str(error)
-                del left[name]
+                if name in failed:
+                    del left[name]
+                else:
+                    failed.add(name)
+                    waiting.append(name)
                 continue
             found[name] = {when: middle(name, when) for when in CONNECTIONS}
         best = {when: max((middle(name, when) for name in left), default=0) for when in CONNECTIONS}

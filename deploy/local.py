@@ -2,10 +2,11 @@
 
 import http.client
 import ipaddress
+import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -19,9 +20,15 @@ from variants._spec import bento_variant
 # One worker of a large model on a busy machine takes about half a minute.
 START_TIMEOUT_S = 180.0
 POLL_S = 0.05
-# BentoML looks for free ports for its supervisor, and binds them a second later: now and then
-# another process is faster, where many connections come and go. It is started anew then.
-TRIES, PORT_TAKEN = 3, "Address already in use"
+# A server that looks for free ports binds them a second later: now and then another process is
+# faster, where many connections come and go. It is started anew then.
+TRIES = 3
+PORT_TAKEN = re.compile("(already|is) in use", re.IGNORECASE)
+LAST_LINES = 30  # other processes of a server may have the last word
+
+
+class PortTaken(OptbuildError):
+    """A server has ended because another process was faster to take a port."""
 
 
 class Server:
@@ -56,21 +63,21 @@ class Server:
 
     def __enter__(self) -> Self:
         """Start it and wait until every worker has loaded and warmed up."""
-        wanted, tries = self.port, TRIES
-        while True:
+        wanted = self.port
+
+        def attempt() -> None:
             self.port = free_port(self.host, wanted)
             self._start()
             try:
                 self._wait_until_ready()
                 if self.background:
                     self.child.yield_sessions()
-            except BaseException as error:
+            except BaseException:
                 self.__exit__()
-                tries -= 1
-                if tries and isinstance(error, OptbuildError) and PORT_TAKEN in str(error):
-                    continue
                 raise
-            return self
+
+        start(attempt)
+        return self
 
     def __exit__(self, *exception: object) -> None:
         """Stop every process of it."""
@@ -83,10 +90,8 @@ class Server:
     def wait(self) -> None:
         """Block until it ends by itself, which a server should not do: raises OptbuildError."""
         code = self.child.process.wait()
-        raise OptbuildError(
-            f"the server ended with code {code}; its log is {self.log}: {self.child.last_words()}",
-            exit_code=1,
-        )
+        said = f"its log is {self.log}: {self.child.last_words()}"
+        raise ended(self.child, f"the server ended with code {code}; {said}")
 
     def _start(self) -> None:
         self.cleanup = ExitStack()
@@ -113,6 +118,26 @@ class Server:
                     exit_code=1,
                 )
             time.sleep(POLL_S)
+
+
+def start(attempt: Callable[[], None]) -> None:
+    """Start a server by `attempt`, and anew if it lost a port, TRIES times in all.
+
+    An attempt leaves nothing behind where it raises.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            attempt()
+            return
+        except PortTaken:
+            if not left:
+                raise
+
+
+def ended(child: Child, said: str) -> OptbuildError:
+    """The error, in the words of `said`, of a server that has ended; PortTaken if it was that."""
+    kind = PortTaken if PORT_TAKEN.search(child.last_words(LAST_LINES)) else OptbuildError
+    return kind(said, exit_code=1)
 
 
 def require_no_deployment(variants: Iterable[Variant]) -> None:

@@ -289,6 +289,46 @@ def test_a_peer_runs_in_its_own_venv_and_nothing_of_it_is_left(
     assert process.poll() is not None
 
 
+# What they say last where another process listens: uvicorn, mosec, Triton's front.
+LOST = {
+    "uvicorn": "ERROR:    [Errno 98] Address already in use",
+    "mosec": "RuntimeError: 127.0.0.1:1 is in use. Please change to a free one (use `--port`).",
+    "front": "[Errno 98] error while attempting to bind: address already in use\\n"
+    + "Timeout: Found 0 live models\\n" * 9,
+}
+
+
+@pytest.mark.usefixtures("stand_ins")
+@pytest.mark.parametrize(("loses", "comes"), [(2, True), (3, False)])
+@pytest.mark.parametrize("says", LOST.values(), ids=LOST)
+def test_a_peer_that_lost_a_port_is_started_anew_on_another_but_not_for_ever(
+    says: str, loses: int, comes: bool, tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    starts.touch()
+    dies = (
+        f"with open({str(starts)!r}, 'a+') as file:\n"
+        "    print(os.environ['PEER_PORT'], file=file, flush=True)\n"
+        "    file.seek(0)\n"
+        f"    if len(file.readlines()) <= {loses}:\n"
+        f"        sys.exit('{says}')\n"
+    )
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "good.py").write_text(STANDIN.replace("SCORE =", dies + "SCORE ="), encoding="utf-8")
+    python, settings, log = Path(sys.executable), {"score": 1, "die": 0}, tmp_path / "log"
+    server = PeerServer("good", python, tmp_path, settings, log, scripts=scripts)
+    if comes:
+        with server as target:
+            assert predict(target.url, ["a film"]) == [ANSWER]
+    else:
+        with pytest.raises(OptbuildError, match="ended with code 1"), server:
+            pass
+    ports = starts.read_text().split()
+    assert len(ports) == 3
+    assert not comes or server.url.endswith(ports[-1])
+
+
 # --- the closed loop ----------------------------------------------------------------------------
 
 
@@ -415,6 +455,43 @@ def test_settings_are_chosen_by_the_median_of_rounds_and_the_hopeless_run_once(
     assert found["batch=4"] == "no such batch"
     assert len(connections) == (3 + 3 + 1 + 3) * 3
     assert set(connections) == {64, 16, 1}
+
+
+@pytest.mark.parametrize(
+    ("fails", "starts"),
+    [
+        ([1], 4),  # a lost port, say: one more start than there are rounds
+        ([1, 2], 2),
+        ([1, 3], 3),
+        ([], 3),
+    ],
+)
+def test_a_setting_is_left_out_only_when_it_has_failed_twice(
+    fails: list[int], starts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def start(one: Any) -> FakeTarget:
+        begun.append(one["name"])
+        if one["name"] == "shaky" and begun.count("shaky") in fails:
+            raise OptbuildError("ended with code 1")
+        return FakeTarget()
+
+    def throughput(*_: Any) -> Saturated:
+        speed = 2.0 if begun[-1] == "shaky" else 1.0
+        return Saturated(10, speed, 0.1, 0.1, 0, "", 0.0)
+
+    monkeypatch.setattr(_peers_tune, "saturate", throughput)
+    settings = [{"name": name} for name in ("shaky", "steady")]
+    monkeypatch.setattr(_peers_tune, "WITHIN", 0.4)
+    best, found = _peers_tune.tune(start, settings, ["a"], [ANSWER], 1.0, tmp_path / "log")
+    kept = "shaky" if len(fails) < 2 else "steady"
+    assert best == Best({"name": kept}, {"name": kept})
+    assert begun.count("shaky") == starts
+    if len(fails) == 2:
+        assert found["name=shaky"] == "ended with code 1"
+    else:
+        assert found["name=shaky"] == pytest.approx({"busy": 2, "idle": 2})
 
 
 # --- between two loads --------------------------------------------------------------------------
