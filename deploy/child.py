@@ -14,6 +14,9 @@ from types import TracebackType
 import psutil
 
 LAST_WORDS_BYTES = 8192
+# ONNX Runtime would write a database to the home folder and report usage from a thread. Read when
+# it is imported, which the tool itself leaves to its child processes.
+QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl  # found here: after a fork only async-signal-safe calls are safe
 
@@ -77,7 +80,7 @@ class Child:
                 stdin=subprocess.PIPE if pipe else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipe else errors,
                 stderr=errors,
-                env={**os.environ, **(env or {})},
+                env={**QUIET, **os.environ, **(env or {})},
                 text=True,
                 # Its own session: Ctrl-C reaches us alone, and we end it in order.
                 start_new_session=True,

@@ -86,3 +86,17 @@ def test_questions_and_answers(tmp_path: Path) -> None:
     with Child(["-c", echo], tmp_path / "log", pipe=True) as child:
         child.send("texts")
         assert list(child.lines()) == ["TEXTS\n"]
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, "1"), ("0", "0")])
+def test_a_child_reports_no_usage_of_onnx_runtime_unless_its_user_wants_that(
+    own: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    if own is not None:
+        monkeypatch.setenv("ORT_DISABLE_TELEMETRY", own)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    says = "import onnxruntime, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    with Child(["-c", says], tmp_path / "log", pipe=True) as child:
+        assert [line.strip() for line in child.lines()] == [expected]
+    assert (tmp_path / "home" / ".cache" / "Microsoft").exists() is (own is not None)
