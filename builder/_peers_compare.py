@@ -28,6 +28,7 @@ from builder.export import GRAPH
 from builder.files import write_json
 from builder.machine import machine_words
 from builder.model import resolve
+from deploy.local import require_no_deployment
 from deploy.target import Target
 from loadtests._texts import Texts, load_texts
 from variants._errors import OptbuildError
@@ -64,12 +65,14 @@ class Options:
 def compare(options: Options, console: Console) -> str:
     """Install, tune, measure what is not finished yet, and write the table; returns it."""
     directory = options.directory
+    require_no_deployment(map(compose, options.specs), remedy="drop them")
     with alone(directory):
         kept = plans.load(directory)
         if kept is not None and not options.resume:
             raise OptbuildError(
                 f"{directory} holds a comparison: go on with --resume, or choose another --out"
             )
+        earlier = _earlier(options) if kept is None else None
         texts = load_texts(options.texts)
         choices = _choices(options, texts)
         if kept is not None:
@@ -79,7 +82,7 @@ def compare(options: Options, console: Console) -> str:
         builds = list(build_all(variants, Request(options.model)))
         graph = same_graph(builds)
         sources = builds[0].path / "src"
-        known = _taken_over(options, graph) if kept is None else {}
+        known = {} if earlier is None else _taken_over(options, earlier, graph)
         pythons, broken = _install(options, kept, console)
         log = directory / "logs" / "limit.log"
         if kept is None:
@@ -199,26 +202,31 @@ def _install(
 Tuned = dict[str, tuple[Best | None, Probes]]
 
 
-def _taken_over(options: Options, graph: str) -> Tuned:
-    """What an earlier comparison found of peers whose files still offer those settings.
-
-    Those that have other versions by now are tuned anew. Raises OptbuildError if it was on another
-    model or another kind of machine.
-    """
+def _earlier(options: Options) -> Plan | None:
+    """The comparison whose settings are asked for; raises OptbuildError if it is of no use here."""
     if options.settings_of is None:
-        return {}
+        return None
     before = plans.load(options.settings_of, remedy="leave --settings-of out")
     if before is None:
         raise OptbuildError(f"{options.settings_of} holds no comparison: leave --settings-of out")
-    if before.graph_sha256 != graph:
-        raise OptbuildError(
-            f"the settings in {options.settings_of} were found on another model or another "
-            "quantization: leave --settings-of out"
-        )
     if before.machine != machine_words():
         raise OptbuildError(
             f"the settings in {options.settings_of} were found on another machine "
             f"({before.machine}): leave --settings-of out"
+        )
+    return before
+
+
+def _taken_over(options: Options, before: Plan, graph: str) -> Tuned:
+    """What an earlier comparison found of peers whose files still offer those settings.
+
+    Those that have other versions by now are tuned anew. Raises OptbuildError if it was on another
+    model.
+    """
+    if before.graph_sha256 != graph:
+        raise OptbuildError(
+            f"the settings in {options.settings_of} were found on another model or another "
+            "quantization: leave --settings-of out"
         )
     scripts = {peer: options.script(peer) for peer in options.peers}
     return {

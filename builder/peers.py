@@ -1,7 +1,5 @@
 """Our variants beside other servers, on the same model: `python -m builder.peers --out DIR`."""
 
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import click
 from builder._peers_compare import Options, compare
 from builder._peers_plan import LOADS
 from builder._peers_script import folder, peers
+from builder.one_line import OneLine
 from builder.options import FILE
 from builder.terminal import notes
 from builder.within import Within
@@ -24,14 +23,16 @@ SPECS = (
 
 
 def _names(known: Sequence[str], what: str, asked: str | None) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(asked.split(","))) if asked else tuple(known)
+    names = tuple(known) if asked is None else tuple(dict.fromkeys(asked.split(",")))
     for name in names:
         if name not in known:
             raise OptbuildError(f"unknown {what} '{name}': known are {', '.join(known)}")
     return names
 
 
-@click.command(epilog="Example: python -m builder.peers --out runs/peers --peers mosec,asgi")
+@click.command(
+    cls=OneLine, epilog="Example: python -m builder.peers --out runs/peers --peers mosec,asgi"
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -90,29 +91,21 @@ def main(
     Installs each peer, finds its best settings, and loads all of them in randomized blocks beside
     the in-process limit. The table goes to stdout and to OUT/peers.md and OUT/peers.json.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds: child processes are ended
-    try:
-        options = Options(
-            specs=spec,
-            peers=_names(peers(folder()), "peer", chosen),
-            loads=_names(list(LOADS), "load", loads),
-            blocks=blocks,
-            seconds=seconds,
-            seed=seed,
-            model=model,
-            texts=texts,
-            directory=out,
-            venvs=venvs,
-            resume=resume,
-            settings_of=settings_of,
-        )
-        click.echo(compare(options, notes()), nl=False)
-    except OptbuildError as error:
-        click.echo(f"optbuild: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("optbuild: interrupted", err=True)
-        sys.exit(130)
+    options = Options(
+        specs=spec,
+        peers=_names(peers(folder()), "peer", chosen),
+        loads=_names(list(LOADS), "load", loads),
+        blocks=blocks,
+        seconds=seconds,
+        seed=seed,
+        model=model,
+        texts=texts,
+        directory=out,
+        venvs=venvs,
+        resume=resume,
+        settings_of=settings_of,
+    )
+    click.echo(compare(options, notes()), nl=False)
 
 
 if __name__ == "__main__":

@@ -140,13 +140,15 @@ def ended(child: Child, said: str) -> OptbuildError:
     return kind(said, exit_code=1)
 
 
-def require_no_deployment(variants: Iterable[Variant]) -> None:
+def require_no_deployment(
+    variants: Iterable[Variant], remedy: str = "choose --target docker, or drop them"
+) -> None:
     """Raise OptbuildError if a variant asks for what a plain process cannot give it."""
     for variant in variants:
         if variant.settings() != bento_variant(variant).settings():
             raise OptbuildError(
                 f"'{variant.spec}' has deployment layers, which a local process cannot have: "
-                "choose --target docker, or drop them"
+                f"{remedy}"
             )
 
 

@@ -4,7 +4,7 @@
 class OptbuildError(Exception):
     """What failed and what to do about it, in one line.
 
-    Raised anywhere, turned into a line on stderr and an exit code in one place (`builder.cli`).
+    Raised anywhere, turned into a line on stderr and an exit code in one place: `builder.one_line`.
     Anything else that is raised is a bug and keeps its traceback.
     """
 

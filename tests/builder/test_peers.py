@@ -237,14 +237,42 @@ def test_specs_of_different_graphs_are_refused(tmp_path: Path) -> None:
     ("words", "line"),
     [
         (["--peers", "moseq"], "unknown peer 'moseq': known are asgi, bentoml,"),
+        (["--peers", ""], "unknown peer '': known are asgi, bentoml,"),
         (["--loads", "idle"], "unknown load 'idle': known are saturated64,"),
+        (["--loads", ""], "unknown load '': known are saturated64,"),
+        (["--spec", "onx"], "did you mean 'onnx'"),
+        (
+            ["--spec", "onnx", "--spec", "onnx+replicas=2"],
+            "'onnx+replicas=2' has deployment layers",
+        ),
+        (["--spec", "onnx+limits:cpu=1"], "cannot have: drop them"),
+        (["--settings-of", "/nowhere"], "/nowhere holds no comparison: leave --settings-of out"),
+        (["--settings-of", "/"], "/ holds no comparison: leave --settings-of out"),
+        (["--blocks", "0"], "'--blocks': 0 is not in the range 1<=x<=1000; see: "),
+        (["--seconds", "nan"], "not a number"),
+        (["--texts", "/nowhere"], "does not exist"),
+        (["--nonsense"], "No such option"),
     ],
 )
-def test_a_mistake_is_one_line(tmp_path: Path, words: list[str], line: str) -> None:
+def test_a_mistake_is_one_line_before_anything_is_built(
+    tmp_path: Path, words: list[str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at_work(*_: Any, **__: Any) -> None:
+        raise AssertionError("too late")
+
+    for name in ("build_all", "ensure_venv", "resolve"):
+        monkeypatch.setattr(_peers_compare, name, at_work)
     result = CliRunner().invoke(peers.main, ["--out", str(tmp_path / "out"), *words])
     assert result.exit_code == 2
     assert line in result.stderr
+    assert result.stderr.startswith("optbuild: ")
     assert result.stderr.count("\n") == 1
+
+
+def test_without_an_option_that_it_needs_it_says_so_in_one_line() -> None:
+    result = CliRunner().invoke(peers.main, [])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "Missing option '--out'" in result.stderr
 
 
 # --- a server in a venv of its own --------------------------------------------------------------
