@@ -79,8 +79,11 @@ def resolve_threads(
     limit = environment.get("BENTO_THREADS", "")
     if limit.isdigit() and not isinstance(settings.threads, int):
         return max(1, int(limit))
-    if settings.threads == "auto":
-        return max(1, (available or cpus()) // settings.workers)
+    # `lean` alone runs requests on one thread too, and leaves the model's threads as they are.
+    divided = settings.threads is None and settings.max_batch_tokens is not None
+    if settings.threads == "auto" or divided:
+        lanes = 1 if settings.lanes == "auto" else int(settings.lanes or 1)
+        return max(1, (available or cpus()) // (settings.workers * lanes))
     return None if settings.threads is None else int(settings.threads)
 
 
@@ -103,11 +106,14 @@ def resolve_wide(
 ) -> int:
     """How many idle lanes' CPUs a pass may take; arguments as above.
 
-    Beyond a few threads a text gains little more, and so many idle lanes are rare.
+    Beyond a few threads a text gains little more, and so many idle lanes are rare. Lanes without
+    CPUs of their own have none to lend.
     """
     lanes = resolve_lanes(settings, available, environment)
     threads = resolve_threads(settings, available, environment) or 1
-    return min(lanes, max(1, MOST_WIDE // threads)) if settings.lanes == "auto" else 1
+    if settings.workers * lanes * threads > (available or cpus()):
+        return 1
+    return min(lanes, max(1, MOST_WIDE // threads))
 
 
 def cpus() -> int:

@@ -36,14 +36,26 @@ def over_budget(variant: Variant) -> str | None:
         return None
     threads = variant.threads if isinstance(variant.threads, int) else threads_per_worker(variant)
     threads = threads or 1
-    total = variant.workers * _lanes(variant) * threads
+    lanes, shared = _lanes(variant), variant.runtime == "onnx"
+    total = variant.workers * at_once(lanes, threads, shared)
     if total <= variant.cpu_limit:
         return None
-    lanes = "" if _lanes(variant) == 1 else f" x {_lanes(variant)} lanes"
+    each = f"{threads} threads" if lanes == 1 else f"{lanes} lanes x {threads} threads"
+    if shared and lanes > 1 and threads > 1:
+        each = f"({lanes} lanes + {threads - 1} threads that they share)"
     return (
-        f"{variant.workers} workers{lanes} x {threads} threads = {total} threads on "
+        f"{variant.workers} workers x {each} = {total} threads on "
         f"{variant.cpu_limit:g} cores: the kernel will stop them for a part of each period"
     )
+
+
+def at_once(lanes: int, threads: int, shared: bool) -> int:
+    """Threads of a worker that run at the same time, where each lane runs the model on `threads`.
+
+    One of those is always the lane itself. The others are in ONNX Runtime a pool of the session,
+    which all lanes share; in PyTorch a team of each lane's own.
+    """
+    return lanes + threads - 1 if shared else lanes * threads
 
 
 def _lanes(variant: Variant) -> int:

@@ -23,6 +23,9 @@ CPUS = {2, 3, 6}
         (MICROBATCH, 2.0, []),  # two lanes on any of three CPUs that others use too
         (replace(MICROBATCH, workers=3), None, []),  # each worker would take the first
         (replace(MICROBATCH, threads=2), None, []),  # a lane of two threads on one CPU
+        (replace(MICROBATCH, lanes=3), None, [2, 3, 6]),  # as without a number
+        (replace(MICROBATCH, lanes=3, threads=2), None, []),
+        (replace(MICROBATCH, lanes=2), None, []),
         (replace(MICROBATCH, lanes=4), None, []),
         (replace(MICROBATCH, lanes=None), None, []),  # `lean` alone
     ],

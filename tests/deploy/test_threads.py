@@ -17,6 +17,7 @@ from variants._spec import compose
         ("onnx+threads=3+limits:cpu=4", None),  # the variant says it
         ("onnx+lean+limits:cpu=4", 4),
         ("onnx+lean+microbatch+limits:cpu=4", None),  # its lanes follow the limit
+        ("onnx+lean+microbatch:lanes=2+limits:cpu=4", 2),
     ],
 )
 def test_threads_follow_the_cpu_limit(spec: str, threads: int | None) -> None:
@@ -33,6 +34,12 @@ def test_threads_follow_the_cpu_limit(spec: str, threads: int | None) -> None:
         ("onnx+limits:cpu=1", None),
         ("onnx+workers=2+limits:cpu=2", None),
         ("onnx+threads=2+workers=2+limits:cpu=2", "2 workers x 2 threads = 4 threads on 2 cores"),
+        (
+            "onnx+threads=2+lean+microbatch:lanes=2+limits:cpu=2",
+            "1 workers x (2 lanes + 1 threads that they share) = 3 threads on 2 cores",
+        ),
+        ("onnx+threads=2+lean+microbatch:lanes=2+limits:cpu=3", None),
+        ("threads=2+lean+microbatch:lanes=2+limits:cpu=3", "2 lanes x 2 threads = 4 threads on 3"),
         ("onnx+workers=2+limits:cpu=1500m", "2 workers x 1 threads = 2 threads on 1.5 cores"),
     ],
 )
