@@ -8,6 +8,7 @@ from typing import Any
 from variants._errors import OptbuildError
 
 Answer = list[dict[str, Any]]
+MOST_SAID = 200  # characters of a reason
 
 
 class Refused(OptbuildError):
@@ -25,10 +26,19 @@ def predict(url: str, texts: Sequence[str], timeout_s: float = 30.0) -> Answer:
         content = answer.read()
         if answer.status != 200:
             kind = Refused if answer.status in (429, 503) else OptbuildError
-            raise kind(f"status {answer.status}: {content[:200]!r}", exit_code=1)
+            raise kind(f"status {answer.status}: {reason(content)}", exit_code=1)
         found: Answer = json.loads(content)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise OptbuildError(f"{type(error).__name__}: {error}", exit_code=1) from error
     finally:
         connection.close()
     return found
+
+
+def reason(content: bytes) -> str:
+    """What the body of an answer says went wrong: the contract's `error`, else its beginning."""
+    try:
+        said = json.loads(content)["error"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        said = content.decode(errors="replace")
+    return " ".join(str(said).split())[:MOST_SAID] or "no reason given"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from builder.asking import reason
 from variants._errors import OptbuildError
 
 REQUEST_TIMEOUT_S = 60.0
@@ -105,7 +106,7 @@ def _connection(
             tally.failures.append(f"{type(error).__name__}: {error}")
             break
         if answer.status not in (200, *refusals):
-            tally.failures.append(f"status {answer.status}: {content[:200]!r}")
+            tally.failures.append(f"status {answer.status}: {reason(content)}")
             break
         with tally.lock:
             tally.finished_s.append(time.monotonic())

@@ -5,6 +5,7 @@ clients beside it: each text is sent alone, at the same time as others, among ot
 request, and beside the longest of all.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from time import sleep
 
 import numpy as np
 
+from bentofiles.lanes import Refused as NoTime
 from builder.asking import Answer, Refused, predict
 from builder.company import Company, Probabilities, sample
 from deploy.local import Server
@@ -25,6 +27,8 @@ BESIDE = 3
 # A batcher that does not know its costs yet refuses what it could well answer.
 ATTEMPTS = 50
 PAUSE_S = 0.1
+# What `bentofiles.lanes` says where nothing else is under way and the deadline is still too short.
+TAKES = re.compile(r"this takes (about \S+ s)")
 
 Ask = Callable[[list[str]], Answer]  # one request; may be called from several threads at a time
 Probability = Callable[[list[str]], Probabilities]
@@ -77,19 +81,35 @@ def of_bento(bento: Path, log: Path, texts: Sequence[str]) -> Company:
     with Server(bento, log) as server:
 
         def ask(some: list[str]) -> Answer:
-            return patient(lambda: predict(server.url, some))
+            deadline_s = variant.settings.deadline_s
+            return patient(lambda: predict(server.url, some), len(some), deadline_s)
 
         return compare(
             ask, load_predictor(variant).probabilities, variant.model.labels, sample(texts)[:TEXTS]
         )
 
 
-def patient(ask: Callable[[], Answer]) -> Answer:
-    """Ask again while the server says that it is busy; raises OptbuildError if it stays so."""
+def patient(ask: Callable[[], Answer], texts: int, deadline_s: float | None) -> Answer:
+    """Ask again while the server says that it is busy; raises OptbuildError if it stays so.
+
+    With exit code 2 if it is the variant's own deadline that requests of `texts` texts cannot meet.
+    """
     for _ in range(ATTEMPTS):
         try:
             return ask()
         except Refused as refusal:
             last = refusal
             sleep(PAUSE_S)
-    raise OptbuildError(f"a request alone is refused {ATTEMPTS} times: {last}", exit_code=1)
+    if deadline_s is not None and (short := _short(str(last), texts)):
+        raise OptbuildError(f"the deadline of {deadline_s:g} s is {short}: raise `deadline`")
+    raise OptbuildError(f"a request is refused {ATTEMPTS} times: {last}", exit_code=1)
+
+
+def _short(refusal: str, texts: int) -> str | None:
+    """How a deadline is too short that is why a server refuses requests again and again."""
+    if takes := TAKES.search(refusal):
+        what = "a request of 1 text" if texts == 1 else f"a request of {texts} texts"
+        return f"shorter than {what} takes on this machine ({takes[1]})"
+    if str(NoTime()) in refusal:
+        return f"too short for {AT_ONCE} requests at a time on this machine"
+    return None

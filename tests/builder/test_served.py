@@ -1,18 +1,25 @@
 """The same answers through a server as from the model alone."""
 
+import re
 import threading
+from pathlib import Path
 from time import sleep
 from typing import Any
 
 import numpy as np
 import pytest
+from played import Model, opened, play
 
+from bentofiles.lanes import Refused as NoTime
+from bentofiles.packing import Costs
 from builder import served
 from builder.asking import Answer, Refused
+from builder.build import Request, build
 from builder.check import Check, Limits, require
 from builder.company import Company, Probabilities
 from builder.served import AT_ONCE, compare, patient, ways
 from variants._errors import OptbuildError
+from variants._spec import compose
 
 LABELS = ("negative", "positive")
 TEXTS = [f"text {number}" + "!" * number for number in range(40)]
@@ -86,9 +93,47 @@ def test_a_refusal_is_no_answer_but_one_for_ever_is_an_error(
     def full() -> Answer:
         raise Refused("status 503")
 
-    assert patient(busy) == answer(["a"])
-    with pytest.raises(OptbuildError, match="refused 50 times: status 503"):
-        patient(full)
+    assert patient(busy, 1, None) == answer(["a"])
+    with pytest.raises(OptbuildError, match="refused 50 times: status 503") as caught:
+        patient(full, 1, 5.0)
+    assert caught.value.exit_code == 1
+
+
+def test_what_one_request_takes_is_said_where_it_is_more_than_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a server says it; one that is slower than its deadline."""
+    monkeypatch.setattr(served, "PAUSE_S", 0.0)
+
+    async def story() -> None:
+        with opened(Model(), costs=Costs(0.5, 0.0), deadline_s=0.2, most_tokens=8) as lanes:
+            with pytest.raises(NoTime) as refused:
+                lanes.submit(["a film"] * 8)
+
+            def ask() -> Answer:
+                raise Refused(f"status 503: {refused.value}")
+
+            said = r"0\.2 s is shorter than a request of 8 texts takes .* \(about 2 s\): raise"
+            with pytest.raises(OptbuildError, match=said) as caught:
+                patient(ask, 8, 0.2)
+            assert caught.value.exit_code == 2
+
+    play(story)
+
+
+@pytest.mark.slow
+def test_a_deadline_that_no_request_can_meet_is_the_users_mistake(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "PAUSE_S", 0.0)
+    spec = compose("onnx+lean+microbatch:deadline=1ms,lanes=1")
+    made = build(spec, Request("synthetic:roberta-tiny"), lambda stage: None)
+    texts = [f"{number} {'word ' * 500}" for number in range(16)]
+    with pytest.raises(OptbuildError) as caught:
+        served.of_bento(made.path, home / "short.log", texts)
+    said = r"the deadline of 0\.001 s is (too short for|shorter than) .*: raise `deadline`"
+    assert re.fullmatch(said, str(caught.value))
+    assert caught.value.exit_code == 2
 
 
 def test_what_the_server_says_is_held_to_the_same_limit() -> None:
