@@ -1,7 +1,11 @@
 """A variant served in the foreground, as processes or as containers."""
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
 
 from builder.build import Build, Request
 from builder.build_all import build_all
@@ -31,8 +35,10 @@ def serve_locally(variant: Variant, request: Request, at: Address, say: Say) -> 
     require_no_deployment([variant])
     free_port(at.host, at.port)  # before the build, which may take a minute
     build = _build(variant, request)
-    log = cache_dir() / "logs" / f"serve-{build.path.parent.name}.log"
-    with Server(build.path, log, host=at.host, port=at.port) as server:
+    with (
+        own_log(build.path.parent.name) as log,
+        Server(build.path, log, host=at.host, port=at.port) as server,
+    ):
         say(f"{build.tag} at {server.url}, log in {log}; Ctrl-C stops it")
         server.wait()
 
@@ -48,10 +54,32 @@ def serve_in_docker(
             notes().print(f"{variant.spec}: {warning}", markup=False)
         build = _build(variant, request)
         image = image_of(client, build, options).reference
-        log = cache_dir() / "logs" / f"serve-{build.path.parent.name}.log"
-        with Containers(client, image, variant, log, host=at.host, port=at.port) as containers:
+        with (
+            own_log(build.path.parent.name) as log,
+            Containers(client, image, variant, log, host=at.host, port=at.port) as containers,
+        ):
             say(f"{image} at {containers.url}; Ctrl-C stops it")
             containers.wait()
+
+
+@contextmanager
+def own_log(name: str) -> Iterator[Path]:
+    """A log file that no other server writes to while this one does.
+
+    The first one that is free, so that there are as many as servers ran at a time and no more; the
+    lock goes with the process.
+    """
+    folder = cache_dir() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        log = folder / (f"serve-{name}.log" if number == 1 else f"serve-{name}.{number}.log")
+        with log.open("ab") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield log
+            return
 
 
 def _build(variant: Variant, request: Request) -> Build:

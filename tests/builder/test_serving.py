@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from garbage import GARBAGE
 
 from builder.build import Request, build
 from builder.closed_loop import throughput, warm_up
+from builder.serving import own_log
 from deploy.local import Server, free_port
 from variants._errors import OptbuildError
 from variants._spec import compose
@@ -197,6 +199,56 @@ def test_serve_leaves_no_process_however_it_ends(home: Path, signal_number: int)
     assert serving.returncode == {2: 130, 9: -9, 15: 143}[signal_number]
     assert "Traceback" not in errors
     assert all_gone(family)
+
+
+def test_servers_at_the_same_time_have_a_log_each_and_leave_no_more_than_those(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTBUILD_CACHE", str(tmp_path))
+    for _ in range(3):
+        with own_log("a") as first, own_log("a") as second, own_log("b") as other:
+            assert len({first, second, other}) == 3
+        with own_log("a") as again:
+            assert again == first
+    assert sorted((tmp_path / "logs").iterdir()) == sorted({first, second, other})
+
+
+@contextmanager
+def served(port: int) -> Iterator[str]:
+    """`optbuild serve` on that port; its first line."""
+    spec = ["onnx+lean+microbatch", "--model", TINY, "--port", str(port)]
+    with subprocess.Popen(
+        [sys.executable, "-c", "from builder.cli import cli; cli()", "serve", *spec],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as serving:
+        assert serving.stdout is not None
+        yield serving.stdout.readline()
+        serving.send_signal(2)
+
+
+def test_two_of_one_bento_write_to_logs_of_their_own_and_count_what_is_theirs(home: Path) -> None:
+    bento("onnx+lean+microbatch")
+    one, two = (Server(Path(), Path(), port=free_port("127.0.0.1", 0)) for _ in range(2))
+    name = 'optbuild_requests_total{status="200"}'
+
+    def ask(server: Server, times: int) -> None:
+        for _ in range(times):
+            assert post(server, b'{"texts": ["fine"]}')[0] == 200
+        time.sleep(1.0)  # a worker counts a little later
+
+    with served(one.port) as said:
+        ask(one, 5)
+        with served(two.port) as also_said:
+            ask(one, 2)
+            ask(two, 3)
+            assert (counted(one, name), counted(two, name)) == (7, 3)
+        ask(one, 1)
+        assert counted(one, name) == 8
+    logs = [Path(line.partition(", log in ")[2].partition(";")[0]) for line in (said, also_said)]
+    for server, log in zip((one, two), logs, strict=True):
+        assert f":{server.port}" in log.read_text()
+    assert logs[0] != logs[1]
 
 
 def test_workers_end_when_their_supervisor_is_killed(home: Path) -> None:
