@@ -8,15 +8,22 @@ from rich.status import Status
 
 from builder.build import Build, Request, build
 from builder.terminal import notes
+from variants._errors import OptbuildError
 from variants._layer import Variant
 
+NO_USE = "--calibration is for the layer quantized, which is not asked for: leave it out"
 # Ranges from one text flip 0 to 2 of 348 labels of the bundled model in four draws, from 4 texts 0
 # or 1, from 16 to 100 none. Other models have larger outliers, and a hundred texts take seconds.
 FEWEST_TEXTS = 100
 
 
 def build_all(variants: Sequence[Variant], request: Request) -> Iterator[Build]:
-    """The Bento of each variant, in order, as soon as it is there."""
+    """The Bento of each variant, in order, as soon as it is there.
+
+    Raises OptbuildError before the first if texts to calibrate with are of use to none.
+    """
+    if request.calibration is not None and not any(each.quantization for each in variants):
+        raise OptbuildError(NO_USE)
     console = notes()
     told = False
     for variant in variants:

@@ -51,6 +51,8 @@ class Deployment:
     @classmethod
     def from_options(cls, spec: str, options: Mapping[str, Any]) -> "Deployment":
         """From the options of the command."""
+        if options["image"] is not None and options["calibration"] is not None:
+            raise OptbuildError("--image needs no build: leave out --calibration")
         return cls(
             spec=spec,
             request=Request(

@@ -57,6 +57,8 @@ def doctor(
 ) -> None:
     """Say whether this machine is quiet enough, or with --aa how small an effect it can show."""
     if spec is None:
+        if calibration is not None:
+            raise click.UsageError("--calibration is for a variant: give --aa SPEC")
         _examine(as_json)
         return
     from builder.aa import aa_as_json, aa_lines, measure_aa

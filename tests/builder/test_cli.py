@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from builder.cli import cli
 
+CALIBRATED = ["--calibration", __file__]  # any file will do
+NO_USE = "for the layer quantized"
 NO_ENGINE = "tcp://127.0.0.1:9"
 OPTBUILD = [sys.executable, "-c", "from builder.cli import cli; cli()"]
 
@@ -81,6 +83,16 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
             "start it",
         ),
         (["ablate", "onnx", "--out", "/tmp/x", "--target", "moon"], "docker"),
+        (["variant", "onnx", *CALIBRATED], NO_USE),
+        (["variant", "onnx", "batching", *CALIBRATED], NO_USE),
+        (["serve", "onnx", "--port", "0", *CALIBRATED], NO_USE),
+        (["ablate", "onnx+batching", "--out", "/tmp/x", *CALIBRATED], NO_USE),
+        (["sweep", "onnx", "--out", "/tmp/x", *CALIBRATED], NO_USE),
+        (["disrupt", "onnx", "--experiment", "pod-kill", "--out", "/tmp/x", *CALIBRATED], NO_USE),
+        (["doctor", "--aa", "onnx", "--out", "/tmp/x", *CALIBRATED], NO_USE),
+        (["doctor", *CALIBRATED], "give --aa"),
+        (["deploy", "onnx", "--dry-run", *CALIBRATED], NO_USE),
+        (["deploy", "onnx", "--dry-run", "--image", "a:b", *CALIBRATED], "--image needs no build"),
         (["report", "/nowhere"], "does not exist"),
         (["report", str(Path(__file__).parent)], "optbuild ablate"),
     ],
