@@ -6,21 +6,25 @@ wakes while the event loop holds the other CPU joins the lane that runs, and sta
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from bentofiles.predictor import resolve_lanes, resolve_threads
 from bentofiles.settings import Settings
 
+SHARED = "BENTO_SHARED_CPUS"  # set where other replicas run on the same CPUs
 
-def lane_cpus(settings: Settings) -> list[int]:
+
+def lane_cpus(settings: Settings, environment: Mapping[str, str] = os.environ) -> list[int]:
     """The CPU of each lane, where the lanes have exactly this process's CPUs; else none.
 
-    Where the lanes are fewer, because they have a quota or are a part of several workers, others
-    are meant to run on those CPUs too, and all would insist on the same few.
+    Where the lanes are fewer, because they have a quota or are a part of several workers, or where
+    there are other replicas, others are meant to run on those CPUs too, and all would insist on
+    the same few: two servers that are seldom busy at a time then lose a quarter of their speed.
     """
     allowed = sorted(os.sched_getaffinity(0))
-    alone = settings.workers == 1 and resolve_threads(settings) == 1
+    shared = settings.workers > 1 or bool(environment.get(SHARED))
+    alone = not shared and resolve_threads(settings) == 1
     return allowed if alone and resolve_lanes(settings) == len(allowed) else []
 
 

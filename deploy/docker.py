@@ -182,7 +182,7 @@ def start(
         labels={OWNER_LABEL: label},
         ports={SERVER_PORT: address},
         # BENTOML_DO_NOT_TRACK: usage statistics would be sent during the measurement.
-        environment={"BENTOML_DO_NOT_TRACK": "True", **environment(variant)},
+        environment={"BENTOML_DO_NOT_TRACK": "True", **environment(variant, variant.replicas > 1)},
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         **limits,

@@ -6,6 +6,7 @@ a pool that is larger than the limit is stopped by the kernel for most of each p
 
 import math
 
+from bentofiles.pinning import SHARED
 from variants._layer import Variant
 
 ENVIRONMENT = "BENTO_THREADS"  # what `bentofiles.predictor` reads
@@ -24,10 +25,11 @@ def threads_per_worker(variant: Variant) -> int | None:
     return max(1, math.floor(variant.cpu_limit) // (variant.workers * _lanes(variant)))
 
 
-def environment(variant: Variant) -> dict[str, str]:
-    """Environment of a replica's container."""
+def environment(variant: Variant, shared: bool = False) -> dict[str, str]:
+    """Environment of a replica's container; `shared`: others may run on the same CPUs."""
     threads = threads_per_worker(variant)
-    return {} if threads is None else {ENVIRONMENT: str(threads)}
+    found = {} if threads is None else {ENVIRONMENT: str(threads)}
+    return found | ({SHARED: "1"} if shared and variant.lanes is not None else {})
 
 
 def over_budget(variant: Variant) -> str | None:

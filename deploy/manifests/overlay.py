@@ -69,10 +69,11 @@ def _deployment(release: Release) -> Object:
         # A reference has characters that a label may not have.
         IMAGE: hashlib.sha256(release.image.encode()).hexdigest()[:16],
     }
+    surroundings = environment(variant, shared=True)  # with whatever else is on the node
     container: dict[str, Any] = {
         "name": "server",
         "image": release.image,
-        "env": [{"name": name, "value": value} for name, value in environment(variant).items()],
+        "env": [{"name": name, "value": value} for name, value in surroundings.items()],
         "resources": _resources(variant),
     }
     if variant.workers > 1:

@@ -38,6 +38,14 @@ def test_lanes_stay_on_a_cpu_each_where_they_have_all_of_them(
     assert lane_cpus(settings) == expected
 
 
+def test_lanes_stay_nowhere_where_other_replicas_have_the_same_cpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: CPUS)
+    monkeypatch.setattr("bentofiles.predictor.allowed_cpus", lambda: None)
+    assert lane_cpus(MICROBATCH, {"BENTO_SHARED_CPUS": "1"}) == []
+
+
 class Placed(Model):
     """Notes on which CPUs the lane may run that calls it."""
 

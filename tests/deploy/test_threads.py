@@ -28,6 +28,20 @@ def test_threads_follow_the_cpu_limit(spec: str, threads: int | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "shared", "told"),
+    [
+        ("onnx+lean+microbatch", True, {"BENTO_SHARED_CPUS": "1"}),
+        ("onnx+lean+microbatch", False, {}),
+        ("onnx+batching", True, {}),  # it has nothing that stays on a CPU
+    ],
+)
+def test_lanes_are_told_that_others_use_their_cpus(
+    spec: str, shared: bool, told: dict[str, str]
+) -> None:
+    assert environment(compose(spec), shared) == told
+
+
+@pytest.mark.parametrize(
     ("spec", "said"),
     [
         ("onnx+threads=8", None),
