@@ -53,7 +53,8 @@ def _companies(company: Company | None, served: Company | None) -> str:
 
 
 def _company(company: Company) -> str:
-    return f"{company.label_flips} of {company.texts}, drift {company.largest_drift:.2g}"
+    points = round(100 * company.largest_drift, 4)
+    return f"{company.label_flips} of {company.texts}, drift {points:.3g} points"
 
 
 def _accuracy(accuracy: Accuracy | None, meaningful: bool) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from builder import artifacts
-from builder.company import Company
+from builder.company import Company, points
 from builder.golden import Golden
 from builder.machine import library_versions
 from variants._errors import OptbuildError
@@ -133,7 +133,7 @@ def require(check: Check, limits: Limits, spec: str) -> None:
             f"{spec} answers otherwise in company than alone{where}: {company.label_flips} of "
             f"{company.texts} labels differ ({company.flip_rate:.2%}, limit "
             f"{limits.company_flip_rate:.2%}), largest drift of a probability "
-            f"{company.largest_drift:.2g} (limit {limits.company_drift:.2g}); take "
+            f"{points(company.largest_drift)} points (limit {points(limits.company_drift)}); take "
             "quantized=static for quantized, leave the layer out, or raise --max-batch-flips or "
             "--max-batch-drift",
             exit_code=GATE_FAILED,

@@ -7,6 +7,7 @@ from rich.table import Table
 from builder.budget import budget
 from builder.build import Build
 from builder.check import Accuracy, Check
+from builder.company import points
 from variants._layer import Parameter
 from variants._spec import layers, spell
 
@@ -104,12 +105,14 @@ def _check_lines(check: Check, meaningful: bool) -> list[str]:
     if company := check.company:
         lines.append(
             f"  company   alone or in company: {company.label_flips} of {company.texts} labels "
-            f"differ ({company.flip_rate:.2%}), largest drift {company.largest_drift:.2g}"
+            f"differ ({company.flip_rate:.2%}), largest drift "
+            f"{points(company.largest_drift)} points"
         )
     if served := check.served:
         lines.append(
             f"  served    through its server: {served.label_flips} of {served.texts} labels differ "
-            f"({served.flip_rate:.2%}), largest drift {served.largest_drift:.2g}"
+            f"({served.flip_rate:.2%}), largest drift "
+            f"{points(served.largest_drift)} points"
         )
     if not meaningful:
         lines.append("  accuracy  not meaningful: the weights are random")

@@ -62,8 +62,8 @@ def test_company_is_read_where_a_check_has_it(out: Path) -> None:
     assert (check.company.label_flips, check.company.largest_drift) == (2, 0.04)
     assert check.served == check.company
     write_report(out)
-    assert "2 of 256, drift 0.04" in (out / "report.html").read_text()
-    assert "2 of 256, drift 0.04" in (out / "report.md").read_text()
+    assert "2 of 256, drift 4 points" in (out / "report.html").read_text()
+    assert "2 of 256, drift 4 points" in (out / "report.md").read_text()
 
 
 VICTIM = "b002-bursty-onnx"

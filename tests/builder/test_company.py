@@ -69,13 +69,30 @@ def test_the_gate_is_at_the_limits(flips: int, drift: float, passes: bool) -> No
     if passes:
         require(check, Limits(), "onnx+quantized")
         return
+    moved = {0.25: "25", 0.04: "4", 0.26: "26"}[drift]
     said = (
         rf"{flips} of 100 labels differ \({flips}\.00%, limit 2\.00%\), "
-        rf"largest drift of a probability {drift} \(limit 0\.25\)"
+        rf"largest drift of a probability {moved} points \(limit 25\)"
     )
     with pytest.raises(OptbuildError, match=said) as caught:
         require(check, Limits(), "onnx+quantized")
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("drift", "limit", "said"),
+    [
+        (0.0057, 0.001, r"0\.57 points \(limit 0\.1\)"),  # as --max-batch-drift 0.1 gives it
+        (0.254, 0.25, r"25\.4 points \(limit 25\)"),
+        (6e-5, 0.0, r"0\.006 points \(limit 0\)"),
+    ],
+)
+def test_a_drift_and_its_limit_are_in_the_options_unit(
+    drift: float, limit: float, said: str
+) -> None:
+    check = Check("test", 100, 0, 0.0, None, None, Company(100, 0, drift))
+    with pytest.raises(OptbuildError, match=said):
+        require(check, Limits(company_drift=limit), "onnx+quantized")
 
 
 def test_a_check_of_before_there_was_company_is_read() -> None:
