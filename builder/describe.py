@@ -1,5 +1,6 @@
 """Layers and builds in words, and in JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -84,7 +85,7 @@ def _artifact_lines(build: Build) -> list[str]:
     counts = artifact["operators"]
     telling = ("Attention", "QAttention", "BiasGelu")
     graph = ", ".join(f"{counts[name]} {name}" for name in telling if name in counts)
-    isa = f"; {artifact['weights']} weights for {artifact['isa']}" if "isa" in artifact else ""
+    isa = f"; {_weights(artifact)}" if "isa" in artifact else ""
     lines = [f"  graph     {graph}{isa}"]
     if "int8_kernels" in artifact:
         kernels = ", ".join(f"{count} {name}" for name, count in artifact["int8_kernels"].items())
@@ -94,6 +95,12 @@ def _artifact_lines(build: Build) -> list[str]:
     if kept := artifact.get("kept_fp32"):
         lines.append(f"  in fp32   {', '.join(kept)}")
     return lines
+
+
+def _weights(artifact: Mapping[str, Any]) -> str:
+    if artifact["weights"] != "int7":
+        return f"{artifact['weights']} weights for {artifact['isa']}"
+    return f"int8 weights with 7 of the 8 bits: {artifact['isa']}'s multiply-add saturates with 8"
 
 
 def _check_lines(check: Check, meaningful: bool) -> list[str]:

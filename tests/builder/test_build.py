@@ -118,6 +118,10 @@ def test_int8_is_recorded_with_its_isa(home: Path) -> None:
     assert artifact["isa"]
     assert artifact["operators"]["QAttention"] == 2
     assert artifact["weights"] in ("int8", "int7")
+    said = next(line for line in build_lines(made) if line.startswith("  graph"))
+    assert "int7" not in said
+    assert ("int8 weights with 7 of the 8 bits" in said) == (artifact["weights"] == "int7")
+    assert artifact["isa"] in said
 
 
 def test_a_layer_of_the_service_leaves_the_answers_as_they_are(onnx: Build, home: Path) -> None:
