@@ -36,19 +36,19 @@ class Contract:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer bad requests and overload; pass everything else on."""
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            # A proxy in front may see the end of it elsewhere (RFC 9112, 6.1).
+            reason = "Content-Length beside Transfer-Encoding: send one of them"
+            await _refuse(send, Refusal(400, reason, ends=True))
+            return
         if scope["type"] != "http" or scope["path"] != "/predict" or scope["method"] != "POST":
-            if scope["type"] == "http" and (two := _two_lengths(dict(scope["headers"]))):
-                await _refuse(send, two)
-            else:
-                await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         if self.leaving.watched:
             send = _closing(send, self.leaving)
         begin_s, cause = perf_counter(), ""
         try:
-            headers = dict(scope["headers"])
-            if two := _two_lengths(headers):
-                raise two
             _require_json(headers)
             body = await self.arriving.read(headers, receive)
             begin_s = perf_counter()
@@ -143,14 +143,6 @@ def parse_texts(body: bytes) -> list[str]:
 def encode(texts: list[str]) -> bytes:
     """The body that the service reads: what was checked is exactly what is served."""
     return json.dumps({"texts": texts}).encode()
-
-
-def _two_lengths(headers: dict[bytes, bytes]) -> Refusal | None:
-    """What is said of a request whose end a proxy in front may see elsewhere (RFC 9112, 6.1)."""
-    if b"transfer-encoding" in headers and b"content-length" in headers:
-        reason = "Content-Length beside Transfer-Encoding: send one of them"
-        return Refusal(400, reason, ends=True)
-    return None
 
 
 def _require_json(headers: dict[bytes, bytes]) -> None:

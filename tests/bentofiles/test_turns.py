@@ -97,9 +97,7 @@ def test_few_of_many_requests_are_parsed_before_their_turn() -> None:
     asyncio.run(talk())
 
 
-def test_a_request_that_waited_for_its_turn_may_take_its_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_request_that_waited_for_its_turn_may_take_its_time() -> None:
     async def talk() -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"] == "/slow":
@@ -107,7 +105,7 @@ def test_a_request_that_waited_for_its_turn_may_take_its_time(
             await send_answer(send, 200, b"")
 
         connection, wire = connect(app)
-        connection.timeout_keep_alive = 0.05  # type: ignore[assignment]  # shorter than any
+        connection.timeout_keep_alive = 0.05  # type: ignore[assignment]  # uvicorn's are whole seconds
         behind = b"GET /slow HTTP/1.1\r\n\r\n"
         connection.data_received(GET * (PIECE_BYTES // len(GET) + 1) + behind)
         await asyncio.sleep(0.1)
