@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from analysis import words
+from analysis.drift import points
 from analysis.facts import Accuracy, Company, RunFacts
 from analysis.findings import Findings, RunSummary
 from analysis.gates import Gate
@@ -53,8 +54,8 @@ def _companies(company: Company | None, served: Company | None) -> str:
 
 
 def _company(company: Company) -> str:
-    points = round(100 * company.largest_drift, 4)
-    return f"{company.label_flips} of {company.texts}, drift {points:.3g} points"
+    drift = points(company.largest_drift)
+    return f"{company.label_flips} of {company.texts}, drift {drift} points"
 
 
 def _accuracy(accuracy: Accuracy | None, meaningful: bool) -> str:

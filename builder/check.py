@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.drift import points
 from builder import artifacts
-from builder.company import Company, points
+from builder.company import Company
 from builder.golden import Golden
 from builder.machine import library_versions
 from variants._errors import OptbuildError

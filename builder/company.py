@@ -46,11 +46,6 @@ class Company:
         return cls(content["texts"], content["label_flips"], content["largest_drift"])
 
 
-def points(drift: float) -> str:
-    """A drift as `--max-batch-drift` has it, in percentage points: 0.0057 as `0.57`."""
-    return f"{round(100 * drift, 4):.3g}"
-
-
 def sample(texts: Sequence[str]) -> list[str]:
     """The texts that are looked at: a fixed sample, in an order unrelated to their kind."""
     return sorted(texts, key=digests.of_json)[:TEXTS]

@@ -5,10 +5,10 @@ from typing import Any
 
 from rich.table import Table
 
+from analysis.drift import points
 from builder.budget import budget
 from builder.build import Build
 from builder.check import Accuracy, Check
-from builder.company import points
 from variants._layer import Parameter
 from variants._spec import layers, spell
 
