@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Options:
     directory: Path
     venvs: Path
     resume: bool
-    settings_of: Path | None = None
+    settings_of: tuple[Path, ...] = ()
     scripts: Path = field(default_factory=folder)  # the peers' files
 
     def script(self, peer: str) -> Script:
@@ -72,7 +72,7 @@ def compare(options: Options, console: Console) -> str:
             raise OptbuildError(
                 f"{directory} holds a comparison: go on with --resume, or choose another --out"
             )
-        earlier = _earlier(options) if kept is None else None
+        earlier = _earlier(options) if kept is None else {}
         texts = load_texts(options.texts)
         choices = _choices(options, texts)
         if kept is not None:
@@ -82,7 +82,7 @@ def compare(options: Options, console: Console) -> str:
         builds = list(build_all(variants, Request(options.model)))
         graph = same_graph(builds)
         sources = builds[0].path / "src"
-        known = {} if earlier is None else _taken_over(options, earlier, graph)
+        known = _taken_over(options, earlier, graph)
         pythons, broken = _install(options, kept, console)
         log = directory / "logs" / "limit.log"
         if kept is None:
@@ -202,41 +202,45 @@ def _install(
 Tuned = dict[str, tuple[Best | None, Probes]]
 
 
-def _earlier(options: Options) -> Plan | None:
-    """The comparison whose settings are asked for; raises OptbuildError if it is of no use here."""
-    if options.settings_of is None:
-        return None
-    before = plans.load(options.settings_of, remedy="leave --settings-of out")
-    if before is None:
-        raise OptbuildError(f"{options.settings_of} holds no comparison: leave --settings-of out")
-    if before.machine != machine_words():
-        raise OptbuildError(
-            f"the settings in {options.settings_of} were found on another machine "
-            f"({before.machine}): leave --settings-of out"
-        )
-    return before
+def _earlier(options: Options) -> dict[Path, Plan]:
+    """The comparisons whose settings are asked for; raises OptbuildError if one is of no use."""
+    earlier = {}
+    for directory in options.settings_of:
+        before = plans.load(directory, remedy="leave --settings-of out")
+        if before is None:
+            raise OptbuildError(f"{directory} holds no comparison: leave --settings-of out")
+        if before.machine != machine_words():
+            raise OptbuildError(
+                f"the settings in {directory} were found on another machine "
+                f"({before.machine}): leave --settings-of out"
+            )
+        earlier[directory] = before
+    return earlier
 
 
-def _taken_over(options: Options, before: Plan, graph: str) -> Tuned:
-    """What an earlier comparison found of peers whose files still offer those settings.
+def _taken_over(options: Options, earlier: Mapping[Path, Plan], graph: str) -> Tuned:
+    """What earlier comparisons found of peers whose files still offer those settings.
 
-    Those that have other versions by now are tuned anew. Raises OptbuildError if it was on another
+    Those that have other versions by now are tuned anew. Raises OptbuildError if one was on another
     model.
     """
-    if before.graph_sha256 != graph:
-        raise OptbuildError(
-            f"the settings in {options.settings_of} were found on another model or another "
-            "quantization: leave --settings-of out"
-        )
-    scripts = {peer: options.script(peer) for peer in options.peers}
-    return {
-        peer: (best, before.probes[peer])
-        for peer, script in scripts.items()
-        if (best := before.settings.get(peer)) is not None
-        and best.busy in script.settings
-        and best.idle in script.settings
-        and before.requirements[peer] == script.requirements
-    }
+    known: Tuned = {}
+    for directory, before in earlier.items():
+        if before.graph_sha256 != graph:
+            raise OptbuildError(
+                f"the settings in {directory} were found on another model or another "
+                "quantization: leave --settings-of out"
+            )
+        for peer in options.peers:
+            best, script = before.settings.get(peer), options.script(peer)
+            if (
+                best is not None
+                and best.busy in script.settings
+                and best.idle in script.settings
+                and before.requirements[peer] == script.requirements
+            ):
+                known[peer] = best, before.probes[peer]
+    return known
 
 
 def _tune(

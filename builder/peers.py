@@ -69,7 +69,9 @@ def _names(known: Sequence[str], what: str, asked: str | None) -> tuple[str, ...
 @click.option(
     "--settings-of",
     type=click.Path(file_okay=False, path_type=Path),
-    help="An earlier comparison on this machine: its peers' settings are taken, not found anew.",
+    multiple=True,
+    help="An earlier comparison on this machine: its peers' settings are taken, not found anew. "
+    "Repeatable; of several that have a peer the last one counts.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the comparison in --out.")
 def main(
@@ -83,7 +85,7 @@ def main(
     seed: int,
     texts: Path | None,
     venvs: Path,
-    settings_of: Path | None,
+    settings_of: tuple[Path, ...],
     resume: bool,
 ) -> None:
     """Compare our variants with other servers on the same model, texts and machine.

@@ -174,7 +174,7 @@ def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_
 
     monkeypatch.setattr(_peers_compare, "tune", tune)
     first = _peers_plan.load(asked.directory)
-    again = replace(asked, directory=tmp_path / "again", settings_of=asked.directory)
+    again = replace(asked, directory=tmp_path / "again", settings_of=(asked.directory,))
     text = compare(again, Console(quiet=True))
     second = _peers_plan.load(again.directory)
     assert first and second
@@ -184,7 +184,7 @@ def test_settings_of_an_earlier_comparison_are_taken_over_if_it_served_the_same_
 
     shutil.move(asked.directory, tmp_path / "elsewhere")
     compare(replace(again, resume=True), Console(quiet=True))  # has its settings by now
-    other = replace(again, directory=tmp_path / "x", settings_of=tmp_path)
+    other = replace(again, directory=tmp_path / "x", settings_of=(tmp_path,))
     with pytest.raises(OptbuildError, match="holds no comparison: leave --settings-of out"):
         compare(other, Console(quiet=True))
     _peers_plan.save(replace(first, graph_sha256="another"), tmp_path)
@@ -211,13 +211,37 @@ def test_settings_that_a_peers_file_no_longer_offers_are_found_anew(
     text = script.read_text().replace("{score = 1, die = 0}", "{score = 1, die = 0, threads = 3}")
     script.write_text(text, encoding="utf-8")
     compare(
-        replace(asked, directory=tmp_path / "again", settings_of=asked.directory),
+        replace(asked, directory=tmp_path / "again", settings_of=(asked.directory,)),
         Console(quiet=True),
     )
     found = _peers_plan.load(tmp_path / "again")
     only = {"score": 1, "die": 0, "threads": 3}
     assert found and found.settings == {"good": Best(only, only)}
     assert found.taken_over == ()
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_each_peer_takes_the_settings_of_the_last_comparison_that_has_it(
+    tmp_path: Path, scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(scripts / "good.py", scripts / "second.py")
+    asked = replace(options(tmp_path, scripts), peers=("good", "second"), loads=("saturated16",))
+    compare(asked, Console(quiet=True))
+    both = _peers_plan.load(asked.directory)
+    assert both
+    without = replace(
+        both, settings={"good": both.settings["good"]}, probes={"good": {"a": "later"}}
+    )
+    _peers_plan.save(without, tmp_path / "later")
+    again = replace(
+        asked, directory=tmp_path / "again", settings_of=(asked.directory, tmp_path / "later")
+    )
+    monkeypatch.setattr(_peers_compare, "tune", lambda *_: pytest.fail("found anew"))
+    compare(again, Console(quiet=True))
+    found = _peers_plan.load(again.directory)
+    assert found and found.settings == both.settings
+    assert found.probes == {**both.probes, **without.probes}
+    assert found.taken_over == ("good", "second")
 
 
 def test_specs_of_different_graphs_are_refused(tmp_path: Path) -> None:
