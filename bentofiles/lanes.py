@@ -1,4 +1,4 @@
-"""A few threads that run the model, and who is let in before them.
+"""A few threads that run the model.
 
 The event loop never runs the model and never waits for it. ONNX Runtime and the tokenizer release
 Python's lock, so the threads of one process use all its cores, share one copy of the weights, and
@@ -16,41 +16,23 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import accumulate
 from queue import SimpleQueue
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
+from bentofiles.admission import Admission, Refused
+from bentofiles.choosing import Chooser, Together, Turn
 from bentofiles.delivery import Delivery, Observe
 from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
-from bentofiles.packing import Costs, Run, Size, pack, size_of, split
+from bentofiles.packing import Costs, Run, Size, size_of, split
 from bentofiles.passes import Passes
 from bentofiles.reading import Reader
-from bentofiles.wide import Meetings, Wide
+from bentofiles.wide import Wide
 
-MOST_LOOKED_AT = 64  # waiting parts that one choice considers
 # A pass of several requests takes at most such a share of the deadline: each of them waits for all
 # of it, younger ones among them that nobody could foresee when the oldest was let in.
 LONGEST_PASS = 0.25
-
-
-class Refused(Exception):
-    """There is no time left to answer this request before its deadline; says what to do."""
-
-    def __init__(
-        self, reason: str = "no time left to answer this request: try again later"
-    ) -> None:
-        super().__init__(reason)
-
-
-class Turn(NamedTuple):
-    """What a lane runs in one pass, how, the expected seconds, and on how many lanes' CPUs."""
-
-    parts: list[Part]
-    run: Run
-    cost_s: float
-    cpus: int = 1
 
 
 class Lanes:
@@ -78,20 +60,21 @@ class Lanes:
         settle: Callable[[int], None] = lambda lane: None,
         observe: Observe = lambda requests, queued_s: None,
     ) -> None:
-        self._run = run
         self._costs = costs
         self._reader = reader or Reader()
         self._most_text_tokens = self._reader.estimated(most_text_tokens)
         self._deadline_s = deadline_s
-        self._longest_pass_s = 0.0 if most_tokens is None else LONGEST_PASS * deadline_s
-        self._most_tokens = None if most_tokens is None else self._reader.estimated(most_tokens)
-        self._most_texts = most_texts
-        self._wide = wide
+        self._together: Together | None = None
+        if most_tokens is not None:
+            tokens = self._reader.estimated(most_tokens)
+            self._together = Together(tokens, most_texts, LONGEST_PASS * deadline_s)
         self._settle = settle
         self._delivery = Delivery(observe)
         self._line = Line()
         self._passes = Passes(count)
-        self._meetings = Meetings()
+        longest_pass_s = self._together.most_s if self._together else 0.0
+        self._admission = Admission(self._line, self._passes, deadline_s, longest_pass_s)
+        self._chooser = Chooser(self._line, self._passes, costs, run, self._together, wide)
         self._closed = False
         self._lock = threading.Lock()
         # One for each part that has joined the line: a lane that gets one looks what there is. A
@@ -118,12 +101,12 @@ class Lanes:
         job = Job(len(texts), now_s, now_s + self._deadline_s, answer)
         parts = self._parts(job, texts)
         with self._lock:
-            self._look_around(parts, now_s)
+            self._chooser.arrived(parts, now_s)
             at_rest = len(parts) == 1 and self._passes.idle > len(self._line.parts)
             if at_rest:
                 job.deadline_s = math.inf
             else:
-                self._require_time(parts, now_s)
+                self._admission.require_time(parts, now_s)
             self._line.join(job, parts)
         for _ in parts:
             self._called.put(None)
@@ -152,40 +135,19 @@ class Lanes:
             thread.join(max(0.0, end_s - perf_counter()))
 
     def _parts(self, job: Job, texts: Sequence[str]) -> list[Part]:
-        if len(texts) == 1 or self._most_tokens is None:
+        if len(texts) == 1 or self._together is None:
             size = size_of(texts, self._most_text_tokens)
             return [Part(job, range(len(texts)), texts, size, self._costs.of(*size))]
         sizes = [size_of([text], self._most_text_tokens) for text in texts]
         tokens = [size.tokens for size in sizes]
         parts = []
-        for places in split(tokens, self._costs, self._most_tokens, self._most_texts):
+        most_tokens, most_texts, _ = self._together
+        for places in split(tokens, self._costs, most_tokens, most_texts):
             beside_s = sum(sizes[place].beside_s for place in places)
             size = Size(len(places), tokens[places[0]], beside_s)
             these = [texts[place] for place in places]
             parts.append(Part(job, places, these, size, self._costs.of(*size)))
         return parts
-
-    def _require_time(self, parts: Sequence[Part], now_s: float) -> None:
-        """Raise Refused if a request of these parts could not be answered in time."""
-        done_s = self._done_in_s(parts, now_s)
-        if self._line.parts:  # those who come later may run with one of them, and before it
-            done_s += self._longest_pass_s
-        if done_s > self._deadline_s:
-            raise self._refusal(done_s)
-
-    def _done_in_s(self, parts: Sequence[Part], now_s: float) -> float:
-        """Seconds until a request of these parts would be answered."""
-        largest_s = max(part.cost_s for part in parts)
-        before_s = self._line.cost_s + sum(part.cost_s for part in parts) - largest_s
-        return self._passes.done_in_s(now_s, before_s, largest_s)
-
-    def _refusal(self, done_s: float) -> Refused:
-        if self._line.parts or self._passes.idle < self._passes.lanes:
-            return Refused()
-        return Refused(
-            f"this takes about {done_s:.2g} s, and {self._deadline_s:g} s is the limit: "
-            "send fewer texts at a time"
-        )
 
     def _forget(self, job: Job, _: "asyncio.Future[Any]") -> None:
         if job.waits:  # parts only ever leave: without any there is nothing to lock for
@@ -226,8 +188,8 @@ class Lanes:
         if self._closed:
             return None
         with self._lock:
-            late = self._drop()
-            ahead = self._ahead()
+            late = self._chooser.drop()
+            ahead = self._reader.claim(self._chooser.candidates())
             if ahead:  # a lane that reads is not idle
                 self._passes.begin(lane, perf_counter(), 0.0, 1)
         sizes = self._read(ahead)
@@ -236,94 +198,19 @@ class Lanes:
                 self._passes.end(lane)
             for part, size in zip(ahead, sizes, strict=False):
                 self._line.resize(part, size, self._costs.of(*size))
-            late += self._drop()
-            turn = self._turn(self._take() if self._line.parts else [])
+            late += self._chooser.drop()
+            turn = self._chooser.turn()
             if turn.parts:
                 self._passes.begin(lane, perf_counter(), turn.cost_s, turn.cpus)
         if late:
             self._delivery.tell(late, Refused())
         return turn
 
-    def _ahead(self) -> list[Part]:
-        """What to read first, where it is to be chosen which of several run together."""
-        if self._most_tokens is None or len(self._line.parts) <= self._passes.idle:
-            return []
-        return self._reader.claim(self._choice(perf_counter()))
-
     def _read(self, parts: list[Part]) -> list[Size]:
         try:
             return self._reader.read(parts) if parts else []
         except BaseException:  # as above
             return []  # whoever runs the one that cannot be read hears of it
-
-    def _turn(self, parts: list[Part]) -> Turn:
-        """How to run them: on this lane's CPUs, or on idle ones' too where that is better."""
-        wide = self._wide
-        if wide and len(parts) == 1 and self._spare() >= wide.lanes:
-            size = parts[0].size
-            if wide.pays(size, parts[0].cost_s, self._meetings.share):
-                return Turn(parts, wide.run, wide.costs.of(*size), wide.lanes)
-        return Turn(parts, self._run, sum(part.cost_s for part in parts))
-
-    def _spare(self) -> int:
-        """Lanes' CPUs that are idle and stay it when all that waits has one."""
-        return self._passes.idle_cpus - len(self._line.parts)
-
-    def _look_around(self, parts: Sequence[Part], now_s: float) -> None:
-        """How often requests meet, when another is about to join the line."""
-        if self._wide:
-            room = self._spare() - self._wide.lanes if len(parts) == 1 else -1
-            lasts_s = self._wide.costs.of(*parts[0].size) * self._passes.off
-            self._meetings.arrived(now_s, room, lasts_s)
-
-    def _drop(self) -> list[Part]:
-        """Take out the requests at the head that can no longer be answered in time."""
-        now_s, late = perf_counter(), []
-        while self._line.parts:
-            part = self._line.parts[0]
-            if now_s + part.cost_s * self._passes.off <= part.job.deadline_s:
-                break
-            self._line.forget(part.job)
-            late.append(part)
-        return late
-
-    def _take(self) -> list[Part]:
-        now_s = perf_counter()
-        looked_at = self._choice(now_s)
-        chosen = [0]
-        if self._most_tokens is not None and len(looked_at) > 1:
-            # What other lanes could do at the same time is better not run one after the other.
-            fair = -(-len(self._line.parts) // self._passes.idle)
-            chosen = pack(
-                [part.size for part in looked_at],
-                self._costs,
-                self._most_tokens,
-                self._most_texts,
-                lanes=self._passes.lanes,
-                beyond=len(self._line.parts) - len(looked_at),
-            )[:fair]
-            chosen = chosen[: self._in_time([looked_at[index] for index in chosen], now_s)]
-        parts = [looked_at[index] for index in sorted(chosen)]
-        for part in parts:
-            self._line.remove(part)
-        return parts
-
-    def _choice(self, now_s: float) -> list[Part]:
-        """The head, and those that may run with it: where it is short of time, its likes only.
-
-        Younger ones would go before others that have no time left, unlike the head in length.
-        """
-        looked_at = self._line.parts[:MOST_LOOKED_AT]
-        short_s = now_s + 2 * self._longest_pass_s
-        if looked_at[0].job.deadline_s > short_s:
-            return looked_at
-        return [part for part in looked_at if part.job.deadline_s <= short_s]
-
-    def _in_time(self, parts: Sequence[Part], now_s: float) -> int:
-        """How many of them, the head first, one pass can hold that is not too long for it."""
-        left_s = min(self._longest_pass_s, parts[0].job.deadline_s - now_s)
-        ends_s = accumulate(part.cost_s * self._passes.off for part in parts)
-        return max(1, sum(end_s <= left_s for end_s in ends_s))
 
 
 def _failure(error: BaseException) -> Exception:

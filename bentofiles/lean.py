@@ -15,9 +15,10 @@ from time import perf_counter
 from typing import Any
 
 from bentofiles import contract
+from bentofiles.admission import Refused
 from bentofiles.asgi import App, Receive, Scope, Send
 from bentofiles.contract import Contract, no_answer, send_answer
-from bentofiles.lanes import Lanes, Refused
+from bentofiles.lanes import Lanes
 from bentofiles.later import Later
 from bentofiles.lean_metrics import Metrics
 from bentofiles.packing import Costs, Run, measure

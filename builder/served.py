@@ -5,7 +5,6 @@ clients beside it: each text is sent alone, at the same time as others, among ot
 request, and beside the longest of all.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,8 @@ from time import sleep
 
 import numpy as np
 
-from bentofiles.lanes import Refused as NoTime
+from bentofiles.admission import Refused as NoTime
+from bentofiles.admission import expected
 from builder.asking import Answer, Refused, predict
 from builder.company import Company, Probabilities, sample
 from deploy.local import Server
@@ -27,8 +27,6 @@ BESIDE = 3
 # A batcher that does not know its costs yet refuses what it could well answer.
 ATTEMPTS = 50
 PAUSE_S = 0.1
-# What `bentofiles.lanes` says where nothing else is under way and the deadline is still too short.
-TAKES = re.compile(r"this takes (about \S+ s)")
 
 Ask = Callable[[list[str]], Answer]  # one request; may be called from several threads at a time
 Probability = Callable[[list[str]], Probabilities]
@@ -107,9 +105,9 @@ def patient(ask: Callable[[], Answer], texts: int, deadline_s: float | None) -> 
 
 def _short(refusal: str, texts: int) -> str | None:
     """How a deadline is too short that is why a server refuses requests again and again."""
-    if takes := TAKES.search(refusal):
+    if takes := expected(refusal):
         what = "a request of 1 text" if texts == 1 else f"a request of {texts} texts"
-        return f"shorter than {what} takes on this machine ({takes[1]})"
+        return f"shorter than {what} takes on this machine ({takes})"
     if str(NoTime()) in refusal:
         return f"too short for {AT_ONCE} requests at a time on this machine"
     return None

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from played import Model, opened, play, until
 
-from bentofiles.lanes import Lanes, Refused
+from bentofiles.admission import Refused
+from bentofiles.lanes import Lanes
 from bentofiles.packing import Costs, size_of
 from bentofiles.wide import Wide
 

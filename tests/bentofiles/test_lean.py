@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from bentofiles import arriving, contract, lean
+from bentofiles.admission import Refused
 from bentofiles.asgi import Message, Receive, Scope, Send
-from bentofiles.lanes import Refused
 from bentofiles.lean import Desk, Lean
 from bentofiles.packing import Run
 

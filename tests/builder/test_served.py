@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from played import Model, opened, play
 
-from bentofiles.lanes import Refused as NoTime
+from bentofiles.admission import Refused as NoTime
 from bentofiles.packing import Costs
 from builder import served
 from builder.asking import Answer, Refused
