@@ -40,6 +40,11 @@ class Admission:
         self._deadline_s = deadline_s
         self._longest_pass_s = longest_pass_s
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not self._line.parts and self._passes.idle == self._passes.lanes
+
     def require_time(self, parts: Sequence[Part], now_s: float) -> None:
         """Raise Refused if a request of these parts could not be answered in time."""
         done_s = self._done_in_s(parts, now_s)
@@ -55,6 +60,4 @@ class Admission:
         return self._passes.done_in_s(now_s, before_s, largest_s)
 
     def _refusal(self, done_s: float) -> Refused:
-        if self._line.parts or self._passes.idle < self._passes.lanes:
-            return Refused()
-        return Refused(_TAKES.format(done_s, self._deadline_s))
+        return Refused(_TAKES.format(done_s, self._deadline_s)) if self.at_rest else Refused()

@@ -83,7 +83,8 @@ class Chooser:
         for part in parts:
             self._line.remove(part)
         wide = self._wide
-        if wide and len(parts) == 1 and self._spare() >= wide.lanes:
+        # One at a time: all lanes have the same helping threads, and those are on its CPUs.
+        if wide and len(parts) == 1 and self._spare() >= wide.lanes and not self._passes.wide:
             size = parts[0].size
             if wide.pays(size, parts[0].cost_s, self._meetings.share):
                 return Turn(parts, wide.run, wide.costs.of(*size), wide.lanes)

@@ -11,12 +11,15 @@ Framing: an offer to speak another protocol is not taken up, and the request is 
 (RFC 9110, 7.8); httptools leaves such a request's body unread, which is then taken for the next
 request. Trailers are no headers.
 
+Patience: a client that takes nothing of its answers for a while is gone. Uvicorn waits for ever,
+even when it is told to end.
+
 Speed: an answer is one write, and what nobody logs is not put into words: uvicorn asks only whether
 there are handlers.
 """
 
 import logging
-from asyncio import BaseTransport, Transport
+from asyncio import BaseTransport, TimerHandle, Transport
 from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -31,6 +34,7 @@ from bentofiles.leaving import CLOSE
 
 MAX_HEAD_BYTES = 1 << 16  # and what comes in the same piece; h11 takes 16 KiB
 PIECE_BYTES = 1 << 12  # that are parsed before it is asked whether there is enough to do
+UNREAD_S = 25.0  # as long as any request may take
 MALFORMED = "Invalid HTTP request received."
 
 
@@ -67,6 +71,7 @@ class Connection(HttpToolsProtocol):
     unread = b""  # what has come behind requests that wait for their turn
     fault = ""  # of what came last: nothing behind it can be understood
     running: RequestResponseCycle | None = None
+    patience: TimerHandle | None = None  # with a client that does not read
 
     def connection_made(self, transport: BaseTransport) -> None:
         """A client is there."""
@@ -82,7 +87,24 @@ class Connection(HttpToolsProtocol):
         if self.running is not None:
             self.running.disconnected = True
             self.running.message_event.set()
+        self._stop_waiting()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is answered."""
+        super().pause_writing()
+        self._stop_waiting()
+        self.patience = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        super().resume_writing()
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
 
     def data_received(self, data: bytes) -> None:
         """Parse it, as far as the next request that has to wait."""

@@ -102,15 +102,15 @@ class Lanes:
         parts = self._parts(job, texts)
         with self._lock:
             self._chooser.arrived(parts, now_s)
-            at_rest = len(parts) == 1 and self._passes.idle > len(self._line.parts)
-            if at_rest:
+            runs_now = len(parts) == 1 and self._passes.idle > len(self._line.parts)
+            if runs_now:
                 job.deadline_s = math.inf
             else:
-                self._admission.require_time(parts, now_s)
+                self._require_time(job, parts)
             self._line.join(job, parts)
         for _ in parts:
             self._called.put(None)
-        if not at_rest:
+        if not runs_now:
             self._deadlines.add(job, self._deadline_s)
             job.answer.add_done_callback(partial(self._forget, job))
         return job.answer
@@ -148,6 +148,22 @@ class Lanes:
             these = [texts[place] for place in places]
             parts.append(Part(job, places, these, size, self._costs.of(*size)))
         return parts
+
+    def _require_time(self, job: Job, parts: Sequence[Part]) -> None:
+        """Raise Refused if there is none.
+
+        Of a request that nobody is before, the first part is run all the same, for nobody: costs
+        are only ever corrected by what runs, and too high ones would refuse its like for ever.
+        """
+        try:
+            self._admission.require_time(parts, job.queued_s)
+        except Refused:
+            if self._admission.at_rest:
+                job.deadline_s = math.inf
+                job.answer.cancel()
+                self._line.join(job, parts[:1])
+                self._called.put(None)
+            raise
 
     def _forget(self, job: Job, _: "asyncio.Future[Any]") -> None:
         if job.waits:  # parts only ever leave: without any there is nothing to lock for

@@ -174,6 +174,8 @@ class Watch:
         finally:
             if asked.watch is not None:
                 asked.watch.cancel()
+            # What `answer` raises has this frame in its traceback, and with it the request's texts.
+            del answer, asked
 
 
 @dataclass

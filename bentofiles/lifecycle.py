@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-# Fields of /proc/PID/stat, counted from the one after the name: the parent's id, and the start
-# time in the kernel's ticks since boot.
-_PARENT, _STARTED = 1, 19
+# Fields of /proc/PID/stat, counted from the one after the name: the state, the parent's id, and the
+# start time in the kernel's ticks since boot.
+_STATE, _PARENT, _STARTED = 0, 1, 19
+_DEAD = "ZX"  # BentoML's supervisor looks for dead workers every ten seconds only
 
 
 class Roll:
@@ -27,6 +28,14 @@ class Roll:
         self.workers = workers
         default = Path(tempfile.gettempdir()) / f"bento-workers-{os.getuid()}-{os.getppid()}"
         self.folder = folder or default
+        self._signed = False
+
+    def keep(self, getting_on: bool) -> None:
+        """Stay on it, or leave it for as long as this process does not get on."""
+        if getting_on and not self._signed:
+            self.sign()
+        elif self._signed and not getting_on:
+            self.leave()
 
     def sign(self) -> None:
         """Say that this process is ready."""
@@ -37,6 +46,7 @@ class Roll:
         new = self.folder / f".{process}"
         new.write_text(started)
         new.replace(self.folder / str(process))
+        self._signed = True
 
     def complete(self) -> bool:
         """Whether as many live processes as there are workers have signed."""
@@ -44,6 +54,7 @@ class Roll:
 
     def leave(self) -> None:
         """Take this process off the roll."""
+        self._signed = False
         (self.folder / str(os.getpid())).unlink(missing_ok=True)
         # Not empty: other workers are still on it. Missing: the last of them has removed it.
         with contextlib.suppress(OSError):
@@ -56,7 +67,8 @@ class Roll:
             signed = entry.read_text()
         except OSError:
             return False
-        return int(fields[_PARENT]) == os.getppid() and fields[_STARTED] == signed
+        alive = fields[_STATE] not in _DEAD
+        return alive and int(fields[_PARENT]) == os.getppid() and fields[_STARTED] == signed
 
 
 def _stat(process: int) -> list[str]:

@@ -40,6 +40,11 @@ class Passes:
         """Lanes' CPUs that no pass runs on; negative where passes share one."""
         return self.lanes - sum(one.cpus for one in self._under_way())
 
+    @property
+    def wide(self) -> bool:
+        """Whether one of them is on several lanes' CPUs."""
+        return any(one.cpus > 1 for one in self._under_way())
+
     def begun_s(self) -> float:
         """When the latest of the passes began; infinite while a lane is idle."""
         return max(one.begin_s if one else math.inf for one in self._of_lane)

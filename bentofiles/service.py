@@ -84,7 +84,11 @@ class Classifier:
         self.roll.sign()
 
     def __is_ready__(self) -> bool:
-        """Answer of `/readyz`: every worker has loaded and warmed up."""
+        """Answer of `/readyz`: every worker has loaded and warmed up, and gets on.
+
+        Of several workers, a probe reaches any: one that finds itself stuck tells the others.
+        """
+        self.roll.keep(getting_on=not DESK.stuck(STUCK_S))
         return self.roll.complete()
 
     def __is_alive__(self) -> bool:

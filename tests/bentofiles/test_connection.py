@@ -73,6 +73,32 @@ def test_each_of_several_requests_at_once_has_its_own() -> None:
     assert all(write.endswith(b"\r\n\r\nok") for write in writes)
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_client_that_takes_nothing_of_its_answers_is_let_go(
+    reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep its place, and a server that is to end waiting, for ever."""
+    monkeypatch.setattr("bentofiles.connection.UNREAD_S", 0.05)
+
+    async def story() -> bool:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send(start(LENGTH_2))
+            await send(body(b"ok"))
+
+        connection, wire = connect(app)
+        connection.pause_writing()  # as the transport says when its buffer is full
+        connection.data_received(GET)
+        await settle()
+        assert connection.tasks, "it waits"
+        if reads:
+            connection.resume_writing()
+        await asyncio.sleep(0.1)
+        assert not connection.tasks
+        return wire.closed
+
+    assert asyncio.run(story()) != reads
+
+
 @pytest.mark.parametrize("request_", [HEAD, HEAD.replace(b"Host: x", b"Connection: close")])
 def test_a_head_alone_is_sent(request_: bytes) -> None:
     writes, closed = sent(request_, start(LENGTH_2), body(b"ok"))

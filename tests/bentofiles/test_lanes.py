@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -90,6 +91,24 @@ def test_what_others_wait_behind_takes_one_lane() -> None:
             assert widely.batches == [["0"], ["2"]]
 
         play(story)
+
+
+def test_two_do_not_run_widely_at_a_time() -> None:
+    """They would have the same helping threads."""
+    narrowly, widely = Model(), Model()
+    fast = Costs(call_s=0.001, token_s=1e-7)
+    with opened(narrowly, count=4, wide=Wide(widely, 2, fast)) as lanes:
+
+        async def story() -> None:
+            widely.gate.clear()
+            first = lanes.submit(["first"])
+            await until(lambda: widely.batches)
+            assert await lanes.submit(["second"]) == [6]
+            widely.gate.set()
+            await first
+
+        play(story)
+    assert (widely.batches, narrowly.batches) == ([["first"]], [["second"]])
 
 
 def test_where_requests_often_meet_each_has_one_lane_until_they_are_rare_again() -> None:
@@ -237,6 +256,47 @@ def test_cancelled_requests_take_no_time_from_those_behind_them() -> None:
         play(story)
 
 
+APART = Costs(call_s=1e-3, token_s=1e-3, text_s=3.0)  # texts unlike in length do not run together
+
+
+def test_costs_that_are_far_too_high_do_not_refuse_for_ever() -> None:
+    """Of a slow moment, say: an idle server that refuses everything would never learn better."""
+    model = Model()
+    texts = ["a" * 4, "b" * 4000]  # a pass each
+    with opened(model, costs=APART, deadline_s=5.0) as lanes:
+
+        async def story() -> None:
+            for _ in range(100):
+                with contextlib.suppress(Refused):
+                    assert await lanes.submit(texts) == [4, 4000]
+                    return
+                await until(lambda: not lanes.queued)
+            raise AssertionError("still refused")
+
+        play(story)
+    assert len(model.batches) > 2
+
+
+def test_what_is_refused_at_rest_runs_one_part_at_a_time_and_stands_in_nobodys_way() -> None:
+    model = Model()
+    model.gate.clear()
+    texts = ["a" * 4, "b" * 4000]
+    with opened(model, count=2, costs=APART, deadline_s=4.5) as lanes:
+
+        async def story() -> None:
+            for _ in range(3):
+                with pytest.raises(Refused):
+                    lanes.submit(texts)
+            await until(lambda: model.batches)
+            small = lanes.submit(["a"])
+            await until(lambda: len(model.batches) == 2)
+            model.gate.set()
+            assert await small == [1]
+
+        play(story)
+    assert model.batches == [texts[1:], ["a"]]
+
+
 def test_what_still_waits_at_the_deadline_is_refused_then() -> None:
     model = Model()
     model.gate.clear()
@@ -352,13 +412,17 @@ def test_a_large_request_runs_in_passes_within_the_bound_and_in_turn_with_others
 
 def test_a_large_request_is_refused_whole_or_not_at_all() -> None:
     model = Model()
-    model.gate.clear()
     with opened(model, deadline_s=0.1) as lanes:
 
         async def story() -> None:
             with pytest.raises(Refused, match=r"about 0.1\d s, and 0.1 s is .* fewer texts"):
                 lanes.submit(["word " * 200] * 40)
-            assert lanes.queued == 0
+            await until(lambda: model.batches)  # a first part, to see what it takes
+            await until(lambda: not lanes.queued)
+            await asyncio.sleep(0.01)
+            assert len(model.batches) == 1
+            model.batches.clear()
+            model.gate.clear()
             large = lanes.submit(["word " * 200] * 8)
             await until(lambda: model.batches)
             with pytest.raises(Refused):  # its first pass is stuck

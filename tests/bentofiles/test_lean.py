@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import gc
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -168,6 +170,54 @@ def test_a_failure_of_the_model_is_an_answer_in_json_and_in_the_log(
     assert headers["content-type"] == "application/json"
     assert "log" in json.loads(body)["error"]
     assert "the model is broken" in caplog.text
+
+
+@pytest.mark.parametrize("outcome", ["answered", "fails", "late", "gone"])
+def test_a_request_leaves_nothing_for_the_garbage_collector(
+    outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 1 MiB of text each: nobody counts it any more."""
+    monkeypatch.setattr(lean, "WATCH_AFTER_S", 0.001)
+
+    class Text(str):
+        """One that can be counted."""
+
+    async def left() -> int:
+        async def receive() -> Message:
+            if outcome != "gone":
+                await asyncio.sleep(20)
+            return {"type": "http.disconnect"}
+
+        async def result() -> None:
+            texts = [Text("a")]
+            with contextlib.suppress(Refused, ValueError):
+                assert (await watch.result(submit(), receive) is None) == (outcome == "gone")
+            assert texts
+
+        def submit() -> "asyncio.Future[Any]":
+            answer = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(0.01, settle, answer)
+            return answer
+
+        def settle(answer: "asyncio.Future[Any]") -> None:
+            if outcome == "answered":
+                answer.set_result([])
+            elif outcome == "fails":
+                answer.set_exception(ValueError("the model is broken"))
+            elif outcome == "late":
+                answer.set_exception(Refused())
+
+        watch = lean.Watch()
+        await result()
+        await asyncio.sleep(0.01)  # it is looked at once more
+        return sum(isinstance(one, Text) for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(left()) == 0
+    finally:
+        gc.enable()
 
 
 def test_text_is_counted_while_it_waits_and_not_while_its_answer_is_read() -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,9 @@ def test_the_roll_is_complete_while_all_workers_live(tmp_path: Path) -> None:
     second = Worker(tmp_path / "roll")
     assert second.sees_all()
     assert first.sees_all()
+    second.process.kill()
+    os.waitid(os.P_PID, second.process.pid, os.WEXITED | os.WNOWAIT)
+    assert not first.sees_all(), "dead, though nobody has reaped it yet"
     second.kill()
     assert not first.sees_all()
     first.kill()
@@ -74,3 +78,11 @@ def test_leaving_takes_a_worker_off(tmp_path: Path) -> None:
     roll.leave()
     assert not roll.complete()
     assert not (tmp_path / "roll").exists()
+
+
+def test_a_worker_that_does_not_get_on_is_off_until_it_does(tmp_path: Path) -> None:
+    roll = Roll(workers=1, folder=tmp_path / "roll")
+    roll.sign()
+    for getting_on in (True, False, False, True):
+        roll.keep(getting_on)
+        assert roll.complete() == getting_on

@@ -35,6 +35,9 @@ class Wire(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
         self.closed = True
 
+    def abort(self) -> None:
+        self.close()
+
     def pause_reading(self) -> None:
         self.reads = False
 
