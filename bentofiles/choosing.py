@@ -22,7 +22,7 @@ class Turn(NamedTuple):
     cpus: int = 1
 
 
-class Together(NamedTuple):
+class PassLimits(NamedTuple):
     """What a pass of several may hold: estimated tokens with padding, texts, expected seconds."""
 
     most_tokens: float
@@ -33,7 +33,7 @@ class Together(NamedTuple):
 class Chooser:
     """Chooses among the parts in line. Its callers hold a lock.
 
-    Without `together` each part runs alone.
+    Without `limits` each part runs alone.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Chooser:
         passes: Passes,
         costs: Costs,
         run: Run,
-        together: Together | None,
+        limits: PassLimits | None,
         wide: Wide | None,
     ) -> None:
         self._line = line
         self._passes = passes
         self._costs = costs
         self._run = run
-        self._together = together
+        self._limits = limits
         self._wide = wide
         self._meetings = Meetings()
 
@@ -57,7 +57,7 @@ class Chooser:
         """A request is about to join the line: how often do requests meet?"""
         if self._wide:
             room = self._spare() - self._wide.lanes if len(parts) == 1 else -1
-            lasts_s = self._wide.costs.of(*parts[0].size) * self._passes.off
+            lasts_s = self._wide.costs.of(*parts[0].size) * self._passes.slowdown
             self._meetings.arrived(now_s, room, lasts_s)
 
     def drop(self) -> list[Part]:
@@ -65,7 +65,7 @@ class Chooser:
         now_s, late = perf_counter(), []
         while self._line.parts:
             part = self._line.parts[0]
-            if now_s + part.cost_s * self._passes.off <= part.job.deadline_s:
+            if now_s + part.cost_s * self._passes.slowdown <= part.job.deadline_s:
                 break
             self._line.forget(part.job)
             late.append(part)
@@ -73,9 +73,9 @@ class Chooser:
 
     def candidates(self) -> list[Part]:
         """Those of which the next pass may be chosen; none where there is no choice."""
-        if self._together is None or len(self._line.parts) <= self._passes.idle:
+        if self._limits is None or len(self._line.parts) <= self._passes.idle:
             return []
-        return self._looked_at(self._together, perf_counter())
+        return self._looked_at(self._limits, perf_counter())
 
     def turn(self) -> Turn:
         """What to run next, taken out of the line; no parts if none wait."""
@@ -96,36 +96,36 @@ class Chooser:
 
     def _next(self) -> list[Part]:
         waiting = len(self._line.parts)
-        if self._together is None or waiting < 2:
+        if self._limits is None or waiting < 2:
             return self._line.parts[:1]
         now_s = perf_counter()
-        looked_at = self._looked_at(self._together, now_s)
+        looked_at = self._looked_at(self._limits, now_s)
         chosen = pack(
             [part.size for part in looked_at],
             self._costs,
-            self._together.most_tokens,
-            self._together.most_texts,
+            self._limits.most_tokens,
+            self._limits.most_texts,
             lanes=self._passes.lanes,
             beyond=waiting - len(looked_at),
         )
         # What other lanes could do at the same time is better not run one after the other.
         chosen = chosen[: -(-waiting // self._passes.idle)]
-        left_s = min(self._together.most_s, looked_at[0].job.deadline_s - now_s)
+        left_s = min(self._limits.most_s, looked_at[0].job.deadline_s - now_s)
         chosen = chosen[: self._in_time([looked_at[index] for index in chosen], left_s)]
         return [looked_at[index] for index in sorted(chosen)]
 
-    def _looked_at(self, together: Together, now_s: float) -> list[Part]:
+    def _looked_at(self, limits: PassLimits, now_s: float) -> list[Part]:
         """The head, and those that may run with it: where it is short of time, its likes only.
 
         Younger ones would go before others that have no time left, unlike the head in length.
         """
         looked_at = self._line.parts[:MOST_LOOKED_AT]
-        short_s = now_s + 2 * together.most_s
+        short_s = now_s + 2 * limits.most_s
         if looked_at[0].job.deadline_s > short_s:
             return looked_at
         return [part for part in looked_at if part.job.deadline_s <= short_s]
 
     def _in_time(self, parts: Sequence[Part], left_s: float) -> int:
         """How many of them, the head first, one pass can hold within `left_s`."""
-        ends_s = accumulate(part.cost_s * self._passes.off for part in parts)
+        ends_s = accumulate(part.cost_s * self._passes.slowdown for part in parts)
         return max(1, sum(end_s <= left_s for end_s in ends_s))

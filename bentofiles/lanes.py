@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import Any
 
 from bentofiles.admission import Admission, Refused
-from bentofiles.choosing import Chooser, Together, Turn
+from bentofiles.choosing import Chooser, PassLimits, Turn
 from bentofiles.delivery import Delivery, Observe
 from bentofiles.later import Later
 from bentofiles.line import Job, Line, Part
@@ -64,17 +64,17 @@ class Lanes:
         self._reader = reader or Reader()
         self._most_text_tokens = self._reader.estimated(most_text_tokens)
         self._deadline_s = deadline_s
-        self._together: Together | None = None
+        self._limits: PassLimits | None = None
         if most_tokens is not None:
             tokens = self._reader.estimated(most_tokens)
-            self._together = Together(tokens, most_texts, LONGEST_PASS * deadline_s)
+            self._limits = PassLimits(tokens, most_texts, LONGEST_PASS * deadline_s)
         self._settle = settle
         self._delivery = Delivery(observe)
         self._line = Line()
         self._passes = Passes(count)
-        longest_pass_s = self._together.most_s if self._together else 0.0
+        longest_pass_s = self._limits.most_s if self._limits else 0.0
         self._admission = Admission(self._line, self._passes, deadline_s, longest_pass_s)
-        self._chooser = Chooser(self._line, self._passes, costs, run, self._together, wide)
+        self._chooser = Chooser(self._line, self._passes, costs, run, self._limits, wide)
         self._closed = False
         self._lock = threading.Lock()
         # One for each part that has joined the line: a lane that gets one looks what there is. A
@@ -135,13 +135,13 @@ class Lanes:
             thread.join(max(0.0, end_s - perf_counter()))
 
     def _parts(self, job: Job, texts: Sequence[str]) -> list[Part]:
-        if len(texts) == 1 or self._together is None:
+        if len(texts) == 1 or self._limits is None:
             size = size_of(texts, self._most_text_tokens)
             return [Part(job, range(len(texts)), texts, size, self._costs.of(*size))]
         sizes = [size_of([text], self._most_text_tokens) for text in texts]
         tokens = [size.tokens for size in sizes]
         parts = []
-        most_tokens, most_texts, _ = self._together
+        most_tokens, most_texts, _ = self._limits
         for places in split(tokens, self._costs, most_tokens, most_texts):
             beside_s = sum(sizes[place].beside_s for place in places)
             size = Size(len(places), tokens[places[0]], beside_s)

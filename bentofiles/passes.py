@@ -1,13 +1,13 @@
-"""What the lanes are running: until when, on whose CPUs, and how far the costs are off."""
+"""What the lanes are running: until when, on whose CPUs, and how much slower than the costs say."""
 
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-SMOOTHING = 0.05  # weight of a new pass in how far the costs are off
+SMOOTHING = 0.05  # weight of a new pass in the slowdown
 # A process that was stopped for a while says nothing of the passes to come: one counts as at most
 # so many times what was expected.
-MOST_OFF = 4.0
+MOST_TIMES = 4.0
 
 
 class Running(NamedTuple):
@@ -23,7 +23,7 @@ class Passes:
 
     def __init__(self, lanes: int) -> None:
         self._of_lane: list[Running | None] = [None] * lanes
-        self.off = 1.0  # passes take this many times what the costs say
+        self.slowdown = 1.0  # passes take this many times what the costs say
 
     @property
     def lanes(self) -> int:
@@ -51,7 +51,7 @@ class Passes:
 
     def begin(self, lane: int, now_s: float, cost_s: float, cpus: int) -> None:
         """A lane takes up a pass of such a cost."""
-        self._of_lane[lane] = Running(now_s, now_s + cost_s * self.off, cpus)
+        self._of_lane[lane] = Running(now_s, now_s + cost_s * self.slowdown, cpus)
 
     def end(self, lane: int) -> None:
         """A lane has done its pass."""
@@ -59,7 +59,8 @@ class Passes:
 
     def learn(self, cost_s: float, took_s: float) -> None:
         """A pass of such a cost took so long."""
-        self.off += SMOOTHING * (min(took_s / cost_s, MOST_OFF * self.off) - self.off)
+        seen = min(took_s / cost_s, MOST_TIMES * self.slowdown)
+        self.slowdown += SMOOTHING * (seen - self.slowdown)
 
     def done_in_s(self, now_s: float, before_s: float, own_s: float) -> float:
         """Seconds until what costs `own_s` is done, if what costs `before_s` goes before it.
@@ -70,14 +71,14 @@ class Passes:
         """
         busy_s = sorted(abs(one.end_s - now_s) for one in self._under_way())
         levels_s = [0.0] * self.idle + busy_s
-        left_s = before_s * self.off
+        left_s = before_s * self.slowdown
         for lanes, (level_s, next_s) in enumerate(
             zip(levels_s, [*levels_s[1:], math.inf], strict=True), start=1
         ):
             if left_s <= (next_s - level_s) * lanes:
                 break
             left_s -= (next_s - level_s) * lanes
-        return level_s + left_s / lanes + own_s * self.off
+        return level_s + left_s / lanes + own_s * self.slowdown
 
     def _under_way(self) -> Iterator[Running]:
         return (one for one in self._of_lane if one)

@@ -25,8 +25,9 @@ REQUIREMENTS = {
     "onnx": ("bentoml", "numpy", "onnxruntime", "tokenizers"),
 }
 PREDICTORS = {"torch": "torch_predictor.py", "onnx": "onnx_predictor.py"}
-# Uvicorn's fast event loop and HTTP parser; it takes them where they are installed.
-LEAN_REQUIREMENTS = ("httptools", "prometheus-client", "uvloop")
+# Uvicorn, because `connection.py` builds on its insides, and its fast event loop and HTTP parser,
+# which it takes where they are installed.
+LEAN_REQUIREMENTS = ("httptools", "prometheus-client", "uvicorn", "uvloop")
 MOST_NAME = 63  # characters of a tag's name
 
 
