@@ -14,11 +14,9 @@ from builder._peers_drain import drained, idle_s
 from builder._peers_plan import LIMIT, LOADS, Plan
 from builder._peers_probe import Answers, limit, saturate
 from builder._peers_script import Settings
-from builder._peers_target import require_same_answers
+from builder._peers_target import require_same_answers, warm
 from builder.asking import predict
-from builder.closed_loop import warm_up
 from builder.covariates import CpuTimes, covariates
-from builder.experiment import WARM_UP_CONNECTIONS, WARM_UP_S
 from builder.files import write_json
 from builder.load import Load, run_load
 from builder.machine import machine_facts
@@ -27,8 +25,6 @@ from builder.runs import RunStore, run_id
 from deploy.target import Target
 from loadtests._texts import Texts
 from variants._errors import OptbuildError
-
-WARM_UP_REQUESTS = 64  # BentoML's batcher takes 11 dispatches of each worker to learn its costs
 
 Serve = Callable[[str, Settings, Path], Target]  # a contender, its settings, its log
 
@@ -118,7 +114,7 @@ class Blocks:
         log = self.directory / "logs" / f"b{block:03d}-{contender}.log"
         with self.serve(contender, settings, log) as target:
             require_same_answers(target.url, self.texts.texts[: len(self.answers)], self.answers)
-            self._warm(target.url)
+            warm(target.url, self.texts.texts)
             probe = partial(predict, target.url, self.texts.texts[:1])
             rest_s = idle_s(probe)
             while left:
@@ -130,9 +126,6 @@ class Blocks:
                 if left and not drained(probe, rest_s):
                     self._say(f"b{block:03d}-{contender}: still busy; started anew")
                     return
-
-    def _warm(self, url: str) -> None:
-        warm_up(url, self.texts.texts, WARM_UP_CONNECTIONS, WARM_UP_S, WARM_UP_REQUESTS)
 
     def _measure_limit(self, block: int) -> None:
         log = self.directory / "logs" / f"b{block:03d}-limit.log"

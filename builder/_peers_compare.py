@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from analysis.files import write_text
 from builder import _peers_plan as plans
 from builder import digests
 from builder._peers_blocks import Blocks
+from builder._peers_earlier import read_earlier, taken_over
 from builder._peers_plan import Choices, Plan
 from builder._peers_probe import Answers, Limit, limit, tune_limit
-from builder._peers_script import Best, Script, Settings, folder, read_script
+from builder._peers_script import Script, Settings, folder, read_script
 from builder._peers_table import read_table
 from builder._peers_target import peer_start
-from builder._peers_tune import Probes, tune
+from builder._peers_tune import Tuned, conditions_of, tune
 from builder._peers_venv import ensure_venv
 from builder._peers_words import markdown, to_json
 from builder.alone import alone
@@ -72,7 +73,7 @@ def compare(options: Options, console: Console) -> str:
             raise OptbuildError(
                 f"{directory} holds a comparison: go on with --resume, or choose another --out"
             )
-        earlier = _earlier(options) if kept is None else {}
+        earlier = read_earlier(options.settings_of) if kept is None else {}
         texts = load_texts(options.texts)
         choices = _choices(options, texts)
         if kept is not None:
@@ -82,7 +83,8 @@ def compare(options: Options, console: Console) -> str:
         builds = list(build_all(variants, Request(options.model)))
         graph = same_graph(builds)
         sources = builds[0].path / "src"
-        known = _taken_over(options, earlier, graph)
+        scripts = map(options.script, options.peers)
+        known = taken_over(earlier, graph, scripts, conditions_of(options.loads))
         pythons, broken = _install(options, kept, console)
         log = directory / "logs" / "limit.log"
         if kept is None:
@@ -199,50 +201,6 @@ def _install(
     return pythons, broken
 
 
-Tuned = dict[str, tuple[Best | None, Probes]]
-
-
-def _earlier(options: Options) -> dict[Path, Plan]:
-    """The comparisons whose settings are asked for; raises OptbuildError if one is of no use."""
-    earlier = {}
-    for directory in options.settings_of:
-        before = plans.load(directory, remedy="leave --settings-of out")
-        if before is None:
-            raise OptbuildError(f"{directory} holds no comparison: leave --settings-of out")
-        if before.machine != machine_words():
-            raise OptbuildError(
-                f"the settings in {directory} were found on another machine "
-                f"({before.machine}): leave --settings-of out"
-            )
-        earlier[directory] = before
-    return earlier
-
-
-def _taken_over(options: Options, earlier: Mapping[Path, Plan], graph: str) -> Tuned:
-    """What earlier comparisons found of peers whose files still offer those settings.
-
-    Those that have other versions by now are tuned anew. Raises OptbuildError if one was on another
-    model.
-    """
-    known: Tuned = {}
-    for directory, before in earlier.items():
-        if before.graph_sha256 != graph:
-            raise OptbuildError(
-                f"the settings in {directory} were found on another model or another "
-                "quantization: leave --settings-of out"
-            )
-        for peer in options.peers:
-            best, script = before.settings.get(peer), options.script(peer)
-            if (
-                best is not None
-                and best.busy in script.settings
-                and best.idle in script.settings
-                and before.requirements[peer] == script.requirements
-            ):
-                known[peer] = best, before.probes[peer]
-    return known
-
-
 def _tune(
     options: Options,
     pythons: dict[str, Path],
@@ -258,12 +216,13 @@ def _tune(
         settings = options.script(peer).settings
         log = options.directory / "logs" / "client.log"
         seconds = min(TUNE_S, options.seconds)
-        tuned[peer] = tune(start, settings, texts.texts, answers, seconds, log)
-        for words, found in tuned[peer][1].items():
+        conditions = conditions_of(options.loads)
+        tuned[peer] = tune(start, settings, texts.texts, answers, seconds, log, conditions)
+        for name, found in tuned[peer][1].items():
             shown = found
             if not isinstance(found, str):
                 shown = ", ".join(f"{rps:.0f}/s {when}" for when, rps in found.items())
-            console.print(f"{peer}: {words}: {shown}", markup=False, soft_wrap=True)
+            console.print(f"{peer}: {name}: {shown}", markup=False, soft_wrap=True)
     return tuned
 
 

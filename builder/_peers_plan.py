@@ -17,7 +17,7 @@ from builder.files import write_json
 from variants._errors import OptbuildError
 
 LIMIT = "in-process limit"  # takes part in every block like a server
-FORMAT = 2  # of plan.json
+FORMAT = 3  # of plan.json; 2 was of servers that always gave way, tuned with fewer rounds
 LOW_RPS = 50.0
 LOW_SHARE = 0.25  # of the limit at most: low load is to be low for a large model too
 # A p99 needs 1000 requests, and the number that a schedule holds is random.

@@ -8,14 +8,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from bentofiles.predictor import cpus
 from builder._peers_script import Settings
 from builder.asking import predict
+from builder.closed_loop import warm_up
+from builder.experiment import WARM_UP_CONNECTIONS, WARM_UP_S
 from deploy.child import Child
 from deploy.local import ended, free_port, start
 from deploy.scratch import scratch
+from loadtests._calm import goes_first
 from variants._errors import OptbuildError
 
 START_TIMEOUT_S = 180.0
+WARM_UP_REQUESTS = 64  # BentoML's batcher takes 11 dispatches of each worker to learn its costs
 HOST = "127.0.0.1"
 POLL_S = 0.1
 
@@ -71,19 +76,21 @@ class PeerServer:
             "PEER_SOURCES": str(self.sources),
             "PEER_SCRATCH": str(home / "scratch"),
             "PEER_PORT": str(self.port),
+            "PEER_CPUS": str(cpus()),
         }
         env |= {f"PEER_{name.upper()}": str(value) for name, value in self.settings.items()}
         self.child = Child(
             ["-m", f"loadtests.peers.{self.name}"],
             self.log,
             env=env,
-            background=True,
+            background=not goes_first(),
             python=self.python,
         )
         self.cleanup.callback(self.child.stop)
         try:
             self._wait_until_it_answers()
-            self.child.yield_sessions()
+            if not goes_first():
+                self.child.yield_sessions()
         except BaseException:
             self.__exit__()
             raise
@@ -109,6 +116,11 @@ def peer_start(
 ) -> Callable[[Settings], PeerServer]:
     """Starts a peer with given settings."""
     return lambda one: PeerServer(name, python, sources, one, log, scripts=scripts)
+
+
+def warm(url: str, texts: Sequence[str]) -> None:
+    """Let a server that has just started get through some requests, before any that count."""
+    warm_up(url, texts, WARM_UP_CONNECTIONS, WARM_UP_S, WARM_UP_REQUESTS)
 
 
 def require_same_answers(

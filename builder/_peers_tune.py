@@ -1,22 +1,30 @@
 """The best settings of a peer, found before the first block."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import geometric_mean, median
 
-from builder._peers_probe import TUNE_ROUNDS, Answers, saturate
+from builder._peers_plan import LOADS
+from builder._peers_probe import Answers, saturate
 from builder._peers_script import Best, Settings, words
-from builder._peers_target import require_same_answers
+from builder._peers_target import require_same_answers, warm
 from deploy.target import Target
 from variants._errors import OptbuildError
 
-# Repeats of one setting vary by 10 to 25%: what is further behind after one is not the best.
-WITHIN = 0.7
+# Repeats of one setting vary by 10 to 25%: what is further behind the best than that, by the median
+# of the rounds so far, is not the best. The last few have as many rounds as it takes to part them.
+WITHIN = (0.7, 0.8, 0.9, 0.9, 0.9)  # after each round but the last
 BUSY, IDLE = "busy", "idle"
 CONNECTIONS = {BUSY: (64, 16), IDLE: (1,)}
 Start = Callable[[Settings], Target]
 # By settings: requests a second when busy and when idle, or why there are none.
 Probes = Mapping[str, Mapping[str, float] | str]
+Tuned = dict[str, tuple[Best | None, Probes]]  # by peer; None if none of its settings works
+
+
+def conditions_of(loads: Sequence[str]) -> list[str]:
+    """What settings are chosen for: a server that has much to do, or next to nothing."""
+    return sorted({IDLE if LOADS[load].idle else BUSY for load in loads})
 
 
 def tune(
@@ -26,12 +34,15 @@ def tune(
     answers: Answers,
     seconds: float,
     log: Path,
+    conditions: Collection[str] = tuple(CONNECTIONS),
 ) -> tuple[Best | None, Probes]:
     """The settings with the highest throughput when busy, and those when nearly idle.
 
-    Busy are 64 and 16 connections (geometric mean), idle is one. The median of interleaved rounds,
-    each on a fresh server; after the first one only those that are near one of the two go on. What
-    fails is tried once more, and left out when it fails again. None if none of them works.
+    Busy are 64 and 16 connections (geometric mean), idle is one; where only one of the two is among
+    `conditions`, the other's settings are the same. The median of interleaved rounds, each on a
+    fresh server that has been warmed up as before a measured load; after each of them only those
+    that are near the best go on. What fails is tried once more, and left out when it fails again.
+    None if none of them works.
     """
     rounds: dict[str, list[dict[str, float]]] = {words(one): [] for one in settings}
     found: dict[str, Mapping[str, float] | str] = {}
@@ -41,13 +52,19 @@ def tune(
     def middle(name: str, when: str) -> float:
         return median(one[when] for one in rounds[name])
 
-    for _ in range(TUNE_ROUNDS):
+    for within in (*WITHIN, 0.0):
         waiting = list(left)
         for name in waiting:  # grows by what has failed for the first time
             try:
                 with start(left[name]) as target:
                     require_same_answers(target.url, texts[: len(answers)], answers)
-                    rounds[name].append(_throughput(target.url, texts, seconds, log))
+                    warm(target.url, texts)
+                    rounds[name].append(
+                        {
+                            when: _throughput(target.url, texts, CONNECTIONS[when], seconds, log)
+                            for when in conditions
+                        }
+                    )
             except OptbuildError as error:
                 found[name] = str(error)
                 if name in failed:
@@ -56,26 +73,29 @@ def tune(
                     failed.add(name)
                     waiting.append(name)
                 continue
-            found[name] = {when: middle(name, when) for when in CONNECTIONS}
-        best = {when: max((middle(name, when) for name in left), default=0) for when in CONNECTIONS}
+            found[name] = {when: middle(name, when) for when in conditions}
+        best = {when: max((middle(name, when) for name in left), default=0) for when in conditions}
         left = {
             name: one
             for name, one in left.items()
-            if any(middle(name, when) >= WITHIN * best[when] for when in CONNECTIONS)
+            if any(middle(name, when) >= within * best[when] for when in conditions)
         }
         if len(left) < 2:
             break  # nothing to choose between
     if not left:
         return None, found
-    busy, idle = (max(left, key=lambda name: middle(name, when)) for when in (BUSY, IDLE))
-    return Best(left[busy], left[idle]), found
+    first, *others = [
+        left[max(left, key=lambda name: middle(name, when))]
+        for when in CONNECTIONS
+        if when in conditions
+    ]
+    return Best(first, *others or [first]), found
 
 
-def _throughput(url: str, texts: Sequence[str], seconds: float, log: Path) -> dict[str, float]:
-    return {
-        when: geometric_mean(_answered(url, texts, many, seconds, log) for many in connections)
-        for when, connections in CONNECTIONS.items()
-    }
+def _throughput(
+    url: str, texts: Sequence[str], connections: Sequence[int], seconds: float, log: Path
+) -> float:
+    return geometric_mean(_answered(url, texts, many, seconds, log) for many in connections)
 
 
 def _answered(url: str, texts: Sequence[str], many: int, seconds: float, log: Path) -> float:

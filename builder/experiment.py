@@ -24,6 +24,7 @@ from builder.progress import Progress
 from builder.runs import RunStore, run_id
 from deploy.local import Server
 from deploy.target import Target
+from loadtests._calm import goes_first
 from loadtests._texts import Texts
 
 WARM_UP_CONNECTIONS = 4
@@ -74,9 +75,10 @@ def serve_locally(build: Build, log: Path) -> Target:
     """The target of an experiment on this machine, which it shares with the generator.
 
     The generator goes first: a late send is an error of measurement, a late answer is a result.
-    That is the same for every variant.
+    Where it cannot by itself, the server gives way, which is the same for every variant but not
+    what it would do in production: then its own threads do not preempt each other either.
     """
-    return Server(build.path, log, background=True)
+    return Server(build.path, log, background=not goes_first())
 
 
 class ReportedStore(RunStore):

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 from collections.abc import Iterator
+from functools import cache
 
 
 @contextlib.contextmanager
@@ -37,3 +38,10 @@ def real_time() -> Iterator[bool]:
         yield True
     finally:
         os.sched_setscheduler(0, policy, parameters)
+
+
+@cache
+def goes_first() -> bool:
+    """Whether the system allows `real_time`: whoever goes first needs nobody to give way."""
+    with real_time() as allowed:
+        return allowed

@@ -52,8 +52,7 @@ class Model:
         self.inputs = [(node.name, READ[node.name]) for node in self.session.get_inputs()]
         for text in ("A film.", "A slow, warm and rather long film about a summer. " * 4):
             self.best([text])
-        gc.collect()
-        gc.freeze()  # what is loaded stays: looking through it again only costs time
+        spare_gc()
 
     def best(self, texts: Sequence[str]) -> tuple[list[int], list[float]]:
         """Index and probability of each text's most probable label; one padded batch."""
@@ -78,3 +77,10 @@ class Model:
         """The answers to several requests, whose texts run as one batch."""
         found = iter(self.predict([text for texts in requests for text in texts]))
         return [[next(found) for _ in texts] for texts in requests]
+
+
+def spare_gc() -> None:
+    """Keep the garbage collector out of the tail, as our variants do once all is loaded."""
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking through it again only costs time
+    gc.set_threshold(10_000, 20, 50)

@@ -24,14 +24,19 @@ def port() -> int:
 
 
 def setting(name: str) -> int:
-    """A number from the `settings` at the top of the peer's file; `cpus` is one for each CPU."""
+    """A number from the `settings` at the top of the peer's file.
+
+    `cpus` is one for each CPU, `cpus+1` one more: another runs while one hands over its answer.
+    """
     value = os.environ[f"PEER_{name.upper()}"]
-    return cpus() if value == "cpus" else int(value)
+    if value.startswith("cpus"):
+        return cpus() + int(value.removeprefix("cpus") or 0)
+    return int(value)
 
 
 def cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """CPUs that the peer may use, by affinity and by quota, as our variants count them."""
+    return int(os.environ["PEER_CPUS"])
 
 
 @cache

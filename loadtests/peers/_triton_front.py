@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from loadtests.peers._model import spare_gc
 from loadtests.peers._settings import sources
 
 MODEL = "classifier"
@@ -80,8 +81,10 @@ class Front:
 
 def serve(host: str, port: int, triton_port: int, most: int) -> None:
     """Serve until told to stop."""
+    front = Front(host, triton_port, most)
+    spare_gc()
     uvicorn.run(
-        Front(host, triton_port, most),
+        front,
         host=host,
         port=port,
         loop="uvloop",

@@ -11,13 +11,15 @@
 # [tool.optbuild]
 # settings = [
 #     {workers = 1, lanes = "cpus", batch = 1, pinned = 1},
+#     {workers = 1, lanes = "cpus", batch = 2, pinned = 1},
 #     {workers = 1, lanes = "cpus", batch = 4, pinned = 1},
 #     {workers = 1, lanes = "cpus", batch = 8, pinned = 1},
 #     {workers = 1, lanes = "cpus", batch = 4, pinned = 0},
-#     {workers = 1, lanes = "cpus", batch = 16, pinned = 0},
+#     {workers = 1, lanes = "cpus+1", batch = 1, pinned = 0},
 #     {workers = 1, lanes = 1, batch = 1, pinned = 0},
 #     {workers = 1, lanes = 1, batch = 8, pinned = 0},
 #     {workers = "cpus", lanes = 1, batch = 1, pinned = 1},
+#     {workers = "cpus", lanes = 1, batch = 2, pinned = 1},
 #     {workers = "cpus", lanes = 1, batch = 8, pinned = 1},
 #     {workers = "cpus", lanes = 1, batch = 1, pinned = 0},
 #     {workers = "cpus", lanes = 1, batch = 8, pinned = 0},

@@ -9,12 +9,14 @@
 # [tool.optbuild]
 # settings = [
 #     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1, fronts = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 2, fast_queue = 1, fronts = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 4, fast_queue = 1, fronts = 1, pinned = 1},
 #     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = 1, pinned = 1},
+#     {workers = "cpus+1", threads = 1, batch = 1, fast_queue = 1, fronts = 1, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = "cpus", pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 1, fast_queue = 0, fronts = 1, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 1, fast_queue = 1, fronts = 1, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 4, fast_queue = 1, fronts = 1, pinned = 0},
-#     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = "cpus", pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 8, fast_queue = 1, fronts = 1, pinned = 0},
 #     {workers = 1, threads = "cpus", batch = 1, fast_queue = 1, fronts = 1, pinned = 0},
 #     {workers = 1, threads = "cpus", batch = 8, fast_queue = 1, fronts = 1, pinned = 0},

@@ -9,11 +9,13 @@
 # [tool.optbuild]
 # settings = [
 #     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 2, ha_proxy = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 4, ha_proxy = 1, pinned = 1},
 #     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 1, pinned = 1},
+#     {workers = "cpus+1", threads = 1, batch = 1, ha_proxy = 1, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 1, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 1, ha_proxy = 0, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 4, ha_proxy = 1, pinned = 0},
-#     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 0, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 8, ha_proxy = 1, pinned = 0},
 #     {workers = 1, threads = "cpus", batch = 1, ha_proxy = 1, pinned = 0},
 #     {workers = 1, threads = "cpus", batch = 8, ha_proxy = 1, pinned = 0},
@@ -23,9 +25,8 @@
 
 `RAY_SERVE_THROUGHPUT_OPTIMIZED` and `RAY_SERVE_ENABLE_HA_PROXY` (HAProxy in the place of the proxy
 in Python; `ray[serve]` brings it) are what Ray's guide for high throughput names; the access log
-of proxies and replicas is off. A batch waits for 1 ms at most, and runs on a thread, so that the
-replica's event loop stays free. With `pinned`, a replica runs the model on a single thread, which
-stays on a CPU of its own.
+of proxies and replicas is off. A batch waits for 1 ms at most. A replica runs the model on a thread
+of its own, so that its event loop stays free; with `pinned`, that stays on a CPU of its own.
 """
 
 import asyncio
@@ -51,7 +52,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 LONGEST_WAIT_S = 0.001
-LOGGING = {"enable_access_log": False}  # as of every other peer and of ours
+LOGGING = {"enable_access_log": False}  # as of ours, and of every other peer but BentoML's tutorial
 MOST_ONGOING = 256  # of a replica; above what the proxy is ever sent here
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -60,19 +61,21 @@ Found = TypeVar("Found")
 @serve.deployment(
     num_replicas=setting("workers"),
     max_ongoing_requests=MOST_ONGOING,
-    ray_actor_options={"num_cpus": setting("threads")},
+    ray_actor_options={"num_cpus": min(setting("threads"), cpus() / setting("workers"))},
 )
 class Classifier:
     """One replica."""
 
     def __init__(self) -> None:
         self.model = Model(setting("threads"))
-        self.lane = (
-            ThreadPoolExecutor(max_workers=1, initializer=pin, initargs=(number(),))
-            if setting("pinned")
-            else None  # asyncio's own
-        )
+        # One pass at a time: asyncio's own pool would begin several, which share the CPUs.
+        self.lane = ThreadPoolExecutor(max_workers=1, initializer=self.settle)
         self.answer = self.alone if setting("batch") == 1 else self.together
+
+    def settle(self) -> None:
+        """On the thread that runs the model."""
+        if setting("pinned"):
+            pin(number())
 
     async def alone(self, texts: list[str]) -> Answer:
         """The answer to one request."""
@@ -86,7 +89,7 @@ class Classifier:
         return await self.run(self.model.predict_many, requests)
 
     async def run(self, what: Callable[[Asked], Found], about: Asked) -> Found:
-        """Do this on a thread that may run the model."""
+        """Do this on the thread that runs the model."""
         return await asyncio.get_running_loop().run_in_executor(self.lane, what, about)
 
     async def __call__(self, request: Request) -> Any:

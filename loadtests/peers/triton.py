@@ -12,11 +12,13 @@
 # [tool.optbuild]
 # settings = [
 #     {workers = "cpus", threads = 1, batch = 1, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 2, pinned = 1},
+#     {workers = "cpus", threads = 1, batch = 4, pinned = 1},
 #     {workers = "cpus", threads = 1, batch = 8, pinned = 1},
 #     {workers = "cpus", threads = 1, batch = 1, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 4, pinned = 0},
 #     {workers = "cpus", threads = 1, batch = 8, pinned = 0},
-#     {workers = "cpus", threads = 1, batch = 16, pinned = 0},
+#     {workers = "cpus+1", threads = 1, batch = 8, pinned = 0},
 #     {workers = 1, threads = "cpus", batch = 1, pinned = 0},
 #     {workers = 1, threads = "cpus", batch = 8, pinned = 0},
 # ]

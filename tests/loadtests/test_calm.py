@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from loadtests._calm import calm_gc, real_time
+from loadtests._calm import calm_gc, goes_first, real_time
 
 
 def test_the_collector_is_itself_again_afterwards() -> None:
@@ -32,3 +32,7 @@ def test_without_the_right_it_goes_on_as_it_is(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     with real_time() as granted:
         assert granted is False
+    monkeypatch.undo()
+    with real_time() as granted:
+        pass
+    assert goes_first() == granted

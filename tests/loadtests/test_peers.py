@@ -25,6 +25,7 @@ from bentofiles.settings import read_variant
 from builder._peers_script import folder, peers, read_script
 from builder.paths import BUNDLED_MODEL
 from loadtests.peers._model import Model
+from loadtests.peers._settings import setting
 from variants._spec import compose
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,16 @@ def test_keeping_the_workers_on_a_cpu_each_is_tried_of_all_as_ours_are_kept(name
         if settings["workers"] == "cpus"
     }
     assert tried == {0, 1}
+
+
+@pytest.mark.parametrize(("said", "number"), [("cpus", 6), ("cpus+1", 7), ("3", 3)])
+def test_cpus_are_those_that_the_runner_has_counted(
+    said: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows of quotas, as our variants do."""
+    monkeypatch.setenv("PEER_CPUS", "6")
+    monkeypatch.setenv("PEER_WORKERS", said)
+    assert setting("workers") == number
 
 
 def test_processes_have_numbers_of_their_own_and_the_next_takes_that_of_a_dead_one(
@@ -241,8 +252,8 @@ def test_ray_is_told_to_write_no_line_for_each_request(
     serve.__dict__["deployment"] = lambda **_: Deployment
     monkeypatch.setitem(sys.modules, "ray", library)
     monkeypatch.setitem(sys.modules, "ray.serve", serve)
-    settings = {"workers": 1, "threads": 1, "batch": 1, "ha_proxy": 0, "pinned": 0, "port": 1}
-    for name, value in settings.items():
+    settings = {"workers": 1, "threads": 1, "batch": 1, "ha_proxy": 0, "pinned": 0}
+    for name, value in {**settings, "port": 1, "cpus": 2}.items():
         monkeypatch.setenv(f"PEER_{name.upper()}", str(value))
     monkeypatch.setenv("PEER_SCRATCH", str(tmp_path))
     monkeypatch.setattr(os, "environ", os.environ.copy())  # what it sets is for this test only
