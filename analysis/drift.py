@@ -1,4 +1,4 @@
-"""How far a probability moves in company, in words; without the statistics that `words` needs."""
+"""How far a probability moves in a batch, in words; without the statistics that `words` needs."""
 
 
 def points(drift: float) -> str:

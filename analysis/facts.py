@@ -23,7 +23,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Company:
+class BatchInvariance:
     """Answers to texts in a batch with others, beside those to the same texts alone."""
 
     texts: int
@@ -44,8 +44,8 @@ class Check:
     max_probability_difference: float
     accuracy: Accuracy | None
     baseline_accuracy: Accuracy | None
-    company: Company | None = None  # builds of before it was looked at have none
-    served: Company | None = None  # the same through the server
+    batch_invariance: BatchInvariance | None = None  # builds of before it was looked at have none
+    served: BatchInvariance | None = None  # the same through the server
 
 
 @dataclass(frozen=True)
@@ -203,15 +203,17 @@ def _check(fields: Fields) -> Check:
         max_probability_difference=fields.number("max_probability_difference"),
         accuracy=_accuracy(fields.maybe_child("accuracy")),
         baseline_accuracy=_accuracy(fields.maybe_child("baseline_accuracy")),
-        company=_company(fields.maybe_child("company")),
-        served=_company(fields.maybe_child("served")),
+        batch_invariance=_invariance(
+            fields.maybe_child("batch_invariance") or fields.maybe_child("company")  # older builds
+        ),
+        served=_invariance(fields.maybe_child("served")),
     )
 
 
-def _company(fields: Fields | None) -> Company | None:
+def _invariance(fields: Fields | None) -> BatchInvariance | None:
     if fields is None:
         return None
-    return Company(
+    return BatchInvariance(
         fields.integer("texts"),
         fields.integer("label_flips"),
         fields.number("label_flip_rate"),

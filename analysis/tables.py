@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analysis import words
 from analysis.drift import points
-from analysis.facts import Accuracy, Company, RunFacts
+from analysis.facts import Accuracy, BatchInvariance, RunFacts
 from analysis.findings import Findings, RunSummary
 from analysis.gates import Gate
 
@@ -20,7 +20,7 @@ class CheckRow:
     difference: str
     accuracy: str
     baseline_accuracy: str
-    company: str = "–"
+    batch_invariance: str = "–"
 
 
 def check_rows(findings: Findings) -> tuple[CheckRow, ...]:
@@ -41,21 +41,21 @@ def check_rows(findings: Findings) -> tuple[CheckRow, ...]:
                 difference=f"{check.max_probability_difference:.2g}",
                 accuracy=_accuracy(check.accuracy, meaningful),
                 baseline_accuracy=_accuracy(check.baseline_accuracy, meaningful),
-                company=_companies(check.company, check.served),
+                batch_invariance=_invariances(check.batch_invariance, check.served),
             )
         )
     return tuple(rows)
 
 
-def _companies(company: Company | None, served: Company | None) -> str:
-    told = [] if company is None else [_company(company)]
-    told += [] if served is None else [f"served: {_company(served)}"]
+def _invariances(invariance: BatchInvariance | None, served: BatchInvariance | None) -> str:
+    told = [] if invariance is None else [_invariance(invariance)]
+    told += [] if served is None else [f"served: {_invariance(served)}"]
     return "; ".join(told) or "–"
 
 
-def _company(company: Company) -> str:
-    drift = points(company.largest_drift)
-    return f"{company.label_flips} of {company.texts}, drift {drift} points"
+def _invariance(invariance: BatchInvariance) -> str:
+    drift = points(invariance.largest_drift)
+    return f"{invariance.label_flips} of {invariance.texts}, drift {drift} points"
 
 
 def _accuracy(accuracy: Accuracy | None, meaningful: bool) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bentofiles.isa import cpu_flags
-from builder import artifacts, check, company, digests
+from builder import artifacts, batch_invariance, check, digests
 from builder.artifacts import Artifact
-from builder.company import Company
+from builder.batch_invariance import BatchInvariance
 from builder.golden import Golden
 from builder.isa import int8_target
 from builder.machine import library_versions
@@ -30,13 +30,17 @@ def to_golden(
     return check.kept("answers", recipe, sources, golden.texts)
 
 
-def in_company(sources: Path, model: Model, graph: Artifact | None, golden: Golden) -> Company:
-    """`company.of_bento` of a Bento's sources."""
+def batch_invariance_of(
+    sources: Path, model: Model, graph: Artifact | None, golden: Golden
+) -> BatchInvariance:
+    """`batch_invariance.of_bento` of a Bento's sources."""
     recipe = _recipe(sources, model, graph, golden)
     made = artifacts.make(
-        "company", recipe, lambda _: company.of_bento(sources, golden.texts).to_json()
+        "batch_invariance",
+        recipe,
+        lambda _: batch_invariance.of_bento(sources, golden.texts).to_json(),
     )
-    return Company.from_json(made.facts)
+    return BatchInvariance.from_json(made.facts)
 
 
 def _recipe(sources: Path, model: Model, graph: Artifact | None, golden: Golden) -> dict[str, Any]:
@@ -45,7 +49,10 @@ def _recipe(sources: Path, model: Model, graph: Artifact | None, golden: Golden)
 
     settings = read_variant(sources).settings
     predictors = {path.name: path for path in (sources / "bentofiles").glob("*predictor.py")}
-    judges = {"check.py": Path(check.__file__), "company.py": Path(company.__file__)}
+    judges = {
+        "check.py": Path(check.__file__),
+        "batch_invariance.py": Path(batch_invariance.__file__),
+    }
     return {
         "model": model.digest,
         "graph": graph and graph.content_digest,

@@ -36,7 +36,7 @@ CODE = (
     "build_process.py",
     "calibration.py",
     "check.py",
-    "company.py",
+    "batch_invariance.py",
     "export.py",
     "fixed_scales.py",
     "golden.py",

@@ -83,8 +83,8 @@ def build(
         if variant != Variant():  # the baseline is what the others are held against
             say(f"checking it on {len(golden.texts)} texts")
             found = answers.to_golden(built / "src", chosen, graph, golden)
-        say("asking it about texts alone and in company")
-        together = answers.in_company(built / "src", chosen, graph, golden)
+        say("asking it about texts alone and in batches")
+        together = answers.batch_invariance_of(built / "src", chosen, graph, golden)
         result = check.compare(found, expected(), golden, right, together)
         if chosen.kind != "synthetic":  # random weights have no answers that could be wrong
             check.require(result, limits, variant.spec)

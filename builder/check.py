@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from analysis.drift import points
 from builder import artifacts
-from builder.company import Company
+from builder.batch_invariance import BatchInvariance
 from builder.golden import Golden
 from builder.machine import library_versions
 from variants._errors import OptbuildError
@@ -34,9 +34,9 @@ class Check:
     """A variant against the baseline on the same texts.
 
     `largest_difference` is over all texts and labels. The accuracies are None where the texts
-    have no labels that the model knows. `company` is of the model in the build's process, `served`
-    of the same through its server; None in a check of before there was one, and `served` for
-    weights that nobody serves.
+    have no labels that the model knows. `batch_invariance` is of the model in the build's process,
+    `served` of the same through its server; None in a check of before there was one, and `served`
+    for weights that nobody serves.
     """
 
     source: str
@@ -45,8 +45,8 @@ class Check:
     largest_difference: float
     accuracy: Accuracy | None
     baseline_accuracy: Accuracy | None
-    company: Company | None = None
-    served: Company | None = None
+    batch_invariance: BatchInvariance | None = None
+    served: BatchInvariance | None = None
 
     @property
     def flip_rate(self) -> float:
@@ -73,7 +73,7 @@ class Check:
             "max_probability_difference": self.largest_difference,
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
             "baseline_accuracy": asdict(self.baseline_accuracy) if self.baseline_accuracy else None,
-            "company": self.company.to_json() if self.company else None,
+            "batch_invariance": self.batch_invariance.to_json() if self.batch_invariance else None,
             "served": self.served.to_json() if self.served else None,
         }
 
@@ -84,8 +84,8 @@ class Check:
         def accuracy(name: str) -> Accuracy | None:
             return Accuracy(**content[name]) if content[name] else None
 
-        def company(name: str) -> Company | None:
-            return Company.from_json(content[name]) if content.get(name) else None
+        def invariance(name: str) -> BatchInvariance | None:
+            return BatchInvariance.from_json(content[name]) if content.get(name) else None
 
         return cls(
             source=content["golden"]["source"],
@@ -94,8 +94,8 @@ class Check:
             largest_difference=content["max_probability_difference"],
             accuracy=accuracy("accuracy"),
             baseline_accuracy=accuracy("baseline_accuracy"),
-            company=company("company"),
-            served=company("served"),
+            batch_invariance=invariance("batch_invariance"),
+            served=invariance("served"),
         )
 
 
@@ -107,10 +107,10 @@ class Limits:
     flip_rate: float = 0.02
     # As many as may differ from the baseline's: whoever accepts those accepts these. Dynamic int8
     # of the bundled model flips 0 to 2 of 256 labels, by the draw of texts; fp32 and static none.
-    company_flip_rate: float = 0.02
+    batch_flip_rate: float = 0.02
     # Of a probability, whether or not the label flips; dynamic int8 of the bundled model drifts by
     # less than 0.01.
-    company_drift: float = 0.25
+    batch_drift: float = 0.25
 
 
 def equivalent(check: Check, limits: Limits) -> bool:
@@ -124,19 +124,19 @@ def equivalent(check: Check, limits: Limits) -> bool:
 
 def require(check: Check, limits: Limits, spec: str) -> None:
     """Raise OptbuildError (exit code 4) with the figures if a check is beyond the limits."""
-    for company, where in ((check.company, ""), (check.served, " through its server")):
-        if company is None or (
-            company.flip_rate <= limits.company_flip_rate + 1e-9
-            and company.largest_drift <= limits.company_drift + 1e-9
+    for invariance, where in ((check.batch_invariance, ""), (check.served, " through its server")):
+        if invariance is None or (
+            invariance.flip_rate <= limits.batch_flip_rate + 1e-9
+            and invariance.largest_drift <= limits.batch_drift + 1e-9
         ):
             continue
         raise OptbuildError(
-            f"{spec} answers otherwise in company than alone{where}: {company.label_flips} of "
-            f"{company.texts} labels differ ({company.flip_rate:.2%}, limit "
-            f"{limits.company_flip_rate:.2%}), largest drift of a probability "
-            f"{points(company.largest_drift)} points (limit {points(limits.company_drift)}); take "
-            "quantized=static for quantized, leave the layer out, or raise --max-batch-flips or "
-            "--max-batch-drift",
+            f"{spec} answers otherwise beside other texts than alone{where}: "
+            f"{invariance.label_flips} of {invariance.texts} labels differ "
+            f"({invariance.flip_rate:.2%}, limit {limits.batch_flip_rate:.2%}), largest drift of a "
+            f"probability {points(invariance.largest_drift)} points (limit "
+            f"{points(limits.batch_drift)}); take quantized=static for quantized, leave the layer "
+            "out, or raise --max-batch-flips or --max-batch-drift",
             exit_code=GATE_FAILED,
         )
     if equivalent(check, limits):
@@ -157,7 +157,7 @@ def compare(
     baseline: Probabilities,
     golden: Golden,
     right: list[int] | None,
-    company: Company | None = None,
+    batch_invariance: BatchInvariance | None = None,
 ) -> Check:
     """The check of two (texts, labels) arrays; `right` holds the index of each text's label."""
     answers, expected = variant.argmax(axis=1), baseline.argmax(axis=1)
@@ -168,7 +168,7 @@ def compare(
         largest_difference=float(np.abs(variant - baseline).max()),
         accuracy=None if right is None else wilson(answers == np.array(right)),
         baseline_accuracy=None if right is None else wilson(expected == np.array(right)),
-        company=company,
+        batch_invariance=batch_invariance,
     )
 
 

@@ -109,11 +109,11 @@ def _check_lines(check: Check, meaningful: bool) -> list[str]:
         f"({check.flip_rate:.2%}), largest probability difference {check.largest_difference:.2g} "
         f"({check.source})"
     ]
-    if company := check.company:
+    if invariance := check.batch_invariance:
         lines.append(
-            f"  company   alone or in company: {company.label_flips} of {company.texts} labels "
-            f"differ ({company.flip_rate:.2%}), largest drift "
-            f"{points(company.largest_drift)} points"
+            f"  batches   batch invariance: {invariance.label_flips} of {invariance.texts} labels "
+            f"differ alone and beside others ({invariance.flip_rate:.2%}), largest drift "
+            f"{points(invariance.largest_drift)} points"
         )
     if served := check.served:
         lines.append(

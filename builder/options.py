@@ -34,8 +34,8 @@ def model_options(command: Command) -> Command:
         limits = Limits(
             accuracy_drop=max_accuracy_drop / 100,
             flip_rate=max_flips / 100,
-            company_flip_rate=max_batch_flips / 100,
-            company_drift=max_batch_drift / 100,
+            batch_flip_rate=max_batch_flips / 100,
+            batch_drift=max_batch_drift / 100,
         )
         return command(*args, limits=limits, **kwargs)
 

@@ -15,7 +15,7 @@ import numpy as np
 from bentofiles.admission import Refused as NoTime
 from bentofiles.admission import expected
 from builder.asking import Answer, Refused, predict
-from builder.company import Company, Probabilities, sample
+from builder.batch_invariance import BatchInvariance, Probabilities, sample
 from deploy.local import Server
 from variants._errors import OptbuildError
 
@@ -46,7 +46,9 @@ def _groups(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (texts[start : start + size] for start in range(0, len(texts), size))
 
 
-def compare(ask: Ask, model: Probability, labels: Sequence[str], texts: Sequence[str]) -> Company:
+def compare(
+    ask: Ask, model: Probability, labels: Sequence[str], texts: Sequence[str]
+) -> BatchInvariance:
     """Ask a server about the texts in all ways; `model` gives their rows one at a time.
 
     A server says no more than the most probable label and its probability. Where the label is
@@ -67,10 +69,10 @@ def compare(ask: Ask, model: Probability, labels: Sequence[str], texts: Sequence
                     else:
                         flipped.add(text)
                         drift = max(drift, probability - (1 - item["score"]))
-    return Company(len(texts), len(flipped), drift)
+    return BatchInvariance(len(texts), len(flipped), drift)
 
 
-def of_bento(bento: Path, log: Path, texts: Sequence[str]) -> Company:
+def of_bento(bento: Path, log: Path, texts: Sequence[str]) -> BatchInvariance:
     """The same of a Bento, served once; raises OptbuildError if it does not answer."""
     from bentofiles.predictor import load_predictor
     from bentofiles.settings import read_variant

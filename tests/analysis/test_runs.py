@@ -51,16 +51,17 @@ def test_facts_are_typed(out: Path) -> None:
     assert load_runs(out).of("steady", "baseline")[0].facts.check is None
 
 
-def test_company_is_read_where_a_check_has_it(out: Path) -> None:
-    company = {"texts": 256, "label_flips": 2, "label_flip_rate": 2 / 256, "largest_drift": 0.04}
+@pytest.mark.parametrize("name", ["batch_invariance", "company"])  # as it was called before
+def test_batch_invariance_is_read_where_a_check_has_it(name: str, out: Path) -> None:
+    found = {"texts": 256, "label_flips": 2, "label_flip_rate": 2 / 256, "largest_drift": 0.04}
     before = load_runs(out).of("steady", "onnx")[0].facts.check
-    assert before is not None and before.company is None
+    assert before is not None and before.batch_invariance is None
     for folder in (out / "runs").glob("*-onnx"):
-        edit_json(folder, lambda facts: facts["check"].update(company=company, served=company))
+        edit_json(folder, lambda facts: facts["check"].update({name: found, "served": found}))
     check = load_runs(out).of("steady", "onnx")[0].facts.check
-    assert check is not None and check.company is not None
-    assert (check.company.label_flips, check.company.largest_drift) == (2, 0.04)
-    assert check.served == check.company
+    assert check is not None and check.batch_invariance is not None
+    assert (check.batch_invariance.label_flips, check.batch_invariance.largest_drift) == (2, 0.04)
+    assert check.served == check.batch_invariance
     write_report(out)
     assert "2 of 256, drift 4 points" in (out / "report.html").read_text()
     assert "2 of 256, drift 4 points" in (out / "report.md").read_text()

@@ -14,9 +14,9 @@ from bentofiles.admission import Refused as NoTime
 from bentofiles.packing import Costs
 from builder import served
 from builder.asking import Answer, Refused
+from builder.batch_invariance import BatchInvariance, Probabilities
 from builder.build import Request, build
 from builder.check import Check, Limits, require
-from builder.company import Company, Probabilities
 from builder.served import AT_ONCE, compare, patient, ways
 from variants._errors import OptbuildError
 from variants._spec import compose
@@ -58,7 +58,7 @@ def test_a_right_server_shows_neither_flips_nor_drift_though_it_is_asked_all_at_
         return answer(texts)
 
     found = compare(ask, model, LABELS, TEXTS)
-    assert found == Company(len(TEXTS), 0, pytest.approx(0, abs=1e-6))
+    assert found == BatchInvariance(len(TEXTS), 0, pytest.approx(0, abs=1e-6))
     assert most > 1
 
 
@@ -137,7 +137,9 @@ def test_a_deadline_that_no_request_can_meet_is_the_users_mistake(
 
 
 def test_what_the_server_says_is_held_to_the_same_limit() -> None:
-    check = Check("test", 100, 0, 0.0, None, None, Company(96, 0, 0.0), Company(96, 3, 0.2))
+    check = Check(
+        "test", 100, 0, 0.0, None, None, BatchInvariance(96, 0, 0.0), BatchInvariance(96, 3, 0.2)
+    )
     assert Check.from_json(check.to_json()) == check
     with pytest.raises(OptbuildError, match="through its server: 3 of 96 labels differ") as caught:
         require(check, Limits(), "onnx+lean")

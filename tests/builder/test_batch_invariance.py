@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from builder.batch_invariance import BatchInvariance, Probabilities, batches, compare, sample
 from builder.build import Request, build
 from builder.check import Check, Limits, require
-from builder.company import Company, Probabilities, companies, compare, sample
 from builder.golden import golden_for
 from builder.model import resolve
 from deploy.local import Server
@@ -23,21 +23,21 @@ def steady(texts: list[str]) -> Probabilities:
     return np.stack([1 - positive, positive], axis=1)
 
 
-def test_every_text_is_in_mixed_company_and_some_beside_the_longest() -> None:
-    batches = list(companies(TEXTS))
-    mixed = [batch for batch in batches if len(batch) > 4]
+def test_every_text_is_in_a_mixed_batch_and_some_beside_the_longest() -> None:
+    found = list(batches(TEXTS))
+    mixed = [batch for batch in found if len(batch) > 4]
     assert [text for batch in mixed for text in batch] == TEXTS
     longest = max(TEXTS, key=len)
-    beside = [batch for batch in batches if len(batch) <= 4]
+    beside = [batch for batch in found if len(batch) <= 4]
     assert all(batch[-1] == longest for batch in beside)
     assert [text for batch in beside for text in batch[:-1]] == TEXTS
 
 
 def test_who_answers_each_text_by_itself_does_not_drift() -> None:
-    assert compare(steady, TEXTS) == Company(len(TEXTS), 0, 0.0)
+    assert compare(steady, TEXTS) == BatchInvariance(len(TEXTS), 0, 0.0)
 
 
-def test_flips_and_drift_are_those_of_the_worst_company() -> None:
+def test_flips_and_drift_are_those_of_the_worst_batch() -> None:
     moved = {TEXTS[3]: 0.25, TEXTS[40]: -0.75}
 
     def swayed(texts: list[str]) -> Probabilities:
@@ -47,7 +47,7 @@ def test_flips_and_drift_are_those_of_the_worst_company() -> None:
                 row += np.float32(moved.get(text, 0)) * np.array([-0.5, 0.5], dtype=np.float32)
         return rows
 
-    assert compare(swayed, TEXTS) == Company(len(TEXTS), 1, 0.375)
+    assert compare(swayed, TEXTS) == BatchInvariance(len(TEXTS), 1, 0.375)
 
 
 def test_a_text_that_comes_twice_counts_once() -> None:
@@ -64,7 +64,7 @@ def test_the_sample_is_fixed_whatever_the_order() -> None:
     ("flips", "drift", "passes"), [(2, 0.25, True), (3, 0.04, False), (0, 0.26, False)]
 )
 def test_the_gate_is_at_the_limits(flips: int, drift: float, passes: bool) -> None:
-    check = Check("test", 100, 0, 0.0, None, None, Company(100, flips, drift))
+    check = Check("test", 100, 0, 0.0, None, None, BatchInvariance(100, flips, drift))
     assert Check.from_json(check.to_json()) == check
     if passes:
         require(check, Limits(), "onnx+quantized")
@@ -90,25 +90,25 @@ def test_the_gate_is_at_the_limits(flips: int, drift: float, passes: bool) -> No
 def test_a_drift_and_its_limit_are_in_the_options_unit(
     drift: float, limit: float, said: str
 ) -> None:
-    check = Check("test", 100, 0, 0.0, None, None, Company(100, 0, drift))
+    check = Check("test", 100, 0, 0.0, None, None, BatchInvariance(100, 0, drift))
     with pytest.raises(OptbuildError, match=said):
-        require(check, Limits(company_drift=limit), "onnx+quantized")
+        require(check, Limits(batch_drift=limit), "onnx+quantized")
 
 
-def test_a_check_of_before_there_was_company_is_read() -> None:
+def test_a_check_of_before_batch_invariance_is_read() -> None:
     content = Check("test", 100, 1, 0.1, None, None).to_json()
-    del content["company"]
-    assert Check.from_json(content).company is None
+    del content["batch_invariance"]
+    assert Check.from_json(content).batch_invariance is None
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("spec", ["onnx+quantized", "onnx+quantized=static"])
 def test_a_real_server_is_swayed_as_much_as_its_check_says(home: Path, spec: str) -> None:
     made = build(compose(spec), Request(model=TINY), lambda stage: None)
-    found = made.check.company
+    found = made.check.batch_invariance
     assert found is not None
     labels: list[str] = made.details["model"]["labels"]
-    with Server(made.path, home / "company.log") as server:
+    with Server(made.path, home / "batch_invariance.log") as server:
         connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
 
         def ask(texts: list[str]) -> Probabilities:
