@@ -55,6 +55,7 @@ class Table:
     failures: Mapping[tuple[str, str, str], int]
     client_cpu_s: float | None  # median of the closed-loop client, a request
     generator_cpu: float | None  # highest share of a core of the open-loop generator
+    limit_rps: float | None  # median of the in-process limit in the blocks
 
 
 def read_table(plan: Plan, directory: Path) -> Table:
@@ -78,6 +79,7 @@ def read_table(plan: Plan, directory: Path) -> Table:
             client.append(run["result"]["client_cpu_s"])
         if "generator" in run:
             generator.append(run["generator"]["generator_cpu"])
+    limit = values.get(("direct", "texts/s", LIMIT))
     rows = [
         row
         for load in plan.choices.loads
@@ -89,6 +91,7 @@ def read_table(plan: Plan, directory: Path) -> Table:
         failures,
         median(client) if client else None,
         max(generator) if generator else None,
+        median(limit.values()) if limit else None,
     )
 
 

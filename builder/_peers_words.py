@@ -26,7 +26,7 @@ def markdown(plan: Plan, table: Table) -> str:
         f"block. The machine: {plan.machine}.",
     ]
     for load in plan.choices.loads:
-        lines += ["", f"## {load}: {_load(plan, load)}", ""]
+        lines += ["", f"## {load}: {_load(plan, table, load)}", ""]
         lines += _section([row for row in table.rows if row.load == load])
         lines += _without(plan, table, load)
     lines += ["", "## Who took part", ""]
@@ -64,14 +64,21 @@ def _without(plan: Plan, table: Table, load: str) -> Iterator[str]:
         yield f"| {name} | | not measured: {said} | | | | | |"
 
 
-def _load(plan: Plan, load: str) -> str:
+def _load(plan: Plan, table: Table, load: str) -> str:
     connections = LOADS[load].connections
     if connections is not None:
         return f"closed loop, {connections} connections, one text a request"
     return (
         f"open loop, {LOADS[load].scenario} at {plan.rate_rps(load):g} requests/s for "
-        f"{plan.seconds_of(load):g} s"
+        f"{plan.seconds_of(load):g} s{_share_of_limit(plan, table, load)}"
     )
+
+
+def _share_of_limit(plan: Plan, table: Table, load: str) -> str:
+    """The machine need not be as fast in the blocks as when the rate was chosen."""
+    if table.limit_rps is None:
+        return ""
+    return f", {words.percent(plan.rate_rps(load) / table.limit_rps)} of the limit in these blocks"
 
 
 def _section(rows: list[Row]) -> Iterator[str]:

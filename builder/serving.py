@@ -30,7 +30,7 @@ class Address:
     port: int
 
 
-def serve_locally(variant: Variant, request: Request, at: Address, say: Say) -> None:
+def serve_as_processes(variant: Variant, request: Request, at: Address, say: Say) -> None:
     """Build if need be, and serve until interrupted."""
     require_no_deployment([variant])
     free_port(at.host, at.port)  # before the build, which may take a minute

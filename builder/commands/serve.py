@@ -33,7 +33,7 @@ def serve(
 ) -> None:
     """Serve SPEC in the foreground until Ctrl-C, building its Bento if need be."""
     from builder.build import Request
-    from builder.serving import Address, serve_in_docker, serve_locally
+    from builder.serving import Address, serve_as_processes, serve_in_docker
     from variants._spec import compose
 
     variant, at = compose(spec), Address(host, port)
@@ -41,4 +41,4 @@ def serve(
     if target == "docker":
         serve_in_docker(variant, request, at, image, click.echo)
     else:
-        serve_locally(variant, request, at, click.echo)
+        serve_as_processes(variant, request, at, click.echo)

@@ -116,3 +116,5 @@ def test_ratios_pair_the_runs_of_a_block_and_failures_are_told(tmp_path: Path) -
     assert "- good: batch=8, when nearly idle batch=1; good==1.0" in text
     assert "2 x Slow CPU (avx2)" in text
     assert "20 us a request" in text
+    offered = markdown(plan(loads=("steady80",)), read_table(plan(loads=("steady80",)), tmp_path))
+    assert "steady at 80 requests/s for 15 s, 10.7% of the limit in these blocks" in offered
