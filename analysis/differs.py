@@ -37,6 +37,7 @@ def differences(sides: Sides) -> tuple[Difference, ...]:
         ("model", "model", lambda facts: f"{facts.model} {facts.model_digest[:12]}"),
         ("software", "kernel", lambda facts: facts.machine.kernel),
         ("software", "Python", lambda facts: facts.machine.python),
+        ("software", "priority of the generator", lambda facts: facts.machine.priority),
         ("hardware", "host", lambda facts: facts.machine.host),
         ("hardware", "CPU", lambda facts: facts.machine.cpu_model),
         ("hardware", "CPU flags", lambda facts: " ".join(facts.machine.isa) or "none"),

@@ -80,6 +80,7 @@ class Machine:
     python: str
     libraries: tuple[tuple[str, str], ...]
     host: str | None = None  # a hash of its id; None: unknown, or of before it was recorded
+    priority: str | None = None  # of the generator; None: of before it was recorded
 
 
 @dataclass(frozen=True)
@@ -264,4 +265,5 @@ def _machine(fields: Fields) -> Machine:
         python=fields.text("python"),
         libraries=fields.pairs("libraries"),
         host=fields.maybe_text("host"),
+        priority=fields.maybe_text("priority"),
     )

@@ -93,13 +93,24 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered."""
         super().pause_writing()
-        self._stop_waiting()
-        self.patience = self.loop.call_later(UNREAD_S, self.transport.abort)
+        self._wait(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """The client has read."""
         super().resume_writing()
         self._stop_waiting()
+
+    def _wait(self, unread_bytes: int) -> None:
+        """For the client to take some of so many bytes."""
+        self._stop_waiting()
+        self.patience = self.loop.call_later(UNREAD_S, self._look_again, unread_bytes)
+
+    def _look_again(self, unread_bytes: int) -> None:
+        left_bytes = self.transport.get_write_buffer_size()
+        if left_bytes < unread_bytes:
+            self._wait(left_bytes)
+        else:
+            self.transport.abort()
 
     def _stop_waiting(self) -> None:
         if self.patience is not None:

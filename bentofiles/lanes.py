@@ -33,6 +33,7 @@ from bentofiles.wide import Wide
 # A pass of several requests takes at most such a share of the deadline: each of them waits for all
 # of it, younger ones among them that nobody could foresee when the oldest was let in.
 LONGEST_PASS = 0.25
+LEARNED_S = 1.0  # so long what the last pass has told of the costs is new
 
 
 class Lanes:
@@ -152,13 +153,14 @@ class Lanes:
     def _require_time(self, job: Job, parts: Sequence[Part]) -> None:
         """Raise Refused if there is none.
 
-        Of a request that nobody is before, the first part is run all the same, for nobody: costs
-        are only ever corrected by what runs, and too high ones would refuse its like for ever.
+        Of a request that nobody is before, the first part is run all the same now and then, for
+        nobody: costs are only ever corrected by what runs, and too high ones would refuse its like
+        for ever.
         """
         try:
             self._admission.require_time(parts, job.queued_s)
         except Refused:
-            if self._admission.at_rest:
+            if self._admission.at_rest and job.queued_s - self._passes.learned_s > LEARNED_S:
                 job.deadline_s = math.inf
                 job.answer.cancel()
                 self._line.join(job, parts[:1])
@@ -177,11 +179,11 @@ class Lanes:
                 continue
             begin_s, read_s = perf_counter(), sum(part.read_s for part in turn.parts)
             results = self._results(turn)
-            took_s = read_s + perf_counter() - begin_s
+            end_s = perf_counter()
             with self._lock:  # before anybody hears of it and sends another
                 self._passes.end(lane)
                 if not any(isinstance(result, Exception) for _, result in results):
-                    self._passes.learn(turn.cost_s, took_s)
+                    self._passes.learn(turn.cost_s, read_s + end_s - begin_s, end_s)
             for parts, result in results:
                 self._delivery.tell(parts, result, begin_s)
 

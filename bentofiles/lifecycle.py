@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import tempfile
+import threading
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -29,13 +30,15 @@ class Roll:
         default = Path(tempfile.gettempdir()) / f"bento-workers-{os.getuid()}-{os.getppid()}"
         self.folder = folder or default
         self._signed = False
+        self._lock = threading.Lock()
 
     def keep(self, getting_on: bool) -> None:
         """Stay on it, or leave it for as long as this process does not get on."""
-        if getting_on and not self._signed:
-            self.sign()
-        elif self._signed and not getting_on:
-            self.leave()
+        with self._lock:  # probes are answered on several threads
+            if getting_on and not self._signed:
+                self.sign()
+            elif self._signed and not getting_on:
+                self.leave()
 
     def sign(self) -> None:
         """Say that this process is ready."""

@@ -23,6 +23,7 @@ class Passes:
 
     def __init__(self, lanes: int) -> None:
         self._of_lane: list[Running | None] = [None] * lanes
+        self.learned_s = 0.0  # when a pass ended
         self.slowdown = 1.0  # passes take this many times what the costs say
 
     @property
@@ -57,8 +58,9 @@ class Passes:
         """A lane has done its pass."""
         self._of_lane[lane] = None
 
-    def learn(self, cost_s: float, took_s: float) -> None:
-        """A pass of such a cost took so long."""
+    def learn(self, cost_s: float, took_s: float, now_s: float) -> None:
+        """A pass of such a cost took so long, until now."""
+        self.learned_s = now_s
         seen = min(took_s / cost_s, MOST_TIMES * self.slowdown)
         self.slowdown += SMOOTHING * (seen - self.slowdown)
 

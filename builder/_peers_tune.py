@@ -41,7 +41,8 @@ def tune(
     Busy are 64 and 16 connections (geometric mean), idle is one; where only one of the two is among
     `conditions`, the other's settings are the same. The median of interleaved rounds, each on a
     fresh server that has been warmed up as before a measured load; after each of them only those
-    that are near the best go on. What fails is tried once more, and left out when it fails again.
+    that are near the best go on. What fails is tried once more in that round, and left out when it
+    fails again.
     None if none of them works.
     """
     rounds: dict[str, list[dict[str, float]]] = {words(one): [] for one in settings}
@@ -53,6 +54,7 @@ def tune(
         return median(one[when] for one in rounds[name])
 
     for within in (*WITHIN, 0.0):
+        failed.clear()
         waiting = list(left)
         for name in waiting:  # grows by what has failed for the first time
             try:

@@ -124,6 +124,7 @@ def to_json(plan: Plan, table: Table) -> dict[str, Any]:
         "plan": asdict(plan),
         "reference": plan.reference,
         "limit": LIMIT,
+        "limit_rps": table.limit_rps,
         "margin": MARGIN,
         "rows": [_row(row) for row in table.rows],
         "failures": [

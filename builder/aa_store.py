@@ -13,7 +13,7 @@ from builder.paths import cache_dir
 from variants._errors import OptbuildError
 
 FEWEST_BLOCKS = 6  # below, the standard deviation is known to a factor of two at best
-SAME_MACHINE = ("host", "cpu_model", "cores", "memory_bytes")
+SAME_MACHINE = ("host", "cpu_model", "cores", "memory_bytes", "priority")
 
 
 @dataclass(frozen=True)

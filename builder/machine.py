@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from builder.isa import recorded_flags
+from loadtests._calm import goes_first
 
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -49,6 +50,8 @@ def machine_facts() -> dict[str, object]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": platform.release(),
+        # Of the load generator; where it is ordinary, local servers give way to it.
+        "priority": "real-time" if goes_first() else "ordinary",
         "python": platform.python_version(),
         "libraries": library_versions(LIBRARIES),
     }

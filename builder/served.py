@@ -94,13 +94,15 @@ def patient(ask: Callable[[], Answer], texts: int, deadline_s: float | None) -> 
 
     With exit code 2 if it is the variant's own deadline that requests of `texts` texts cannot meet.
     """
+    last = ""
     for _ in range(ATTEMPTS):
         try:
             return ask()
         except Refused as refusal:
-            last = refusal
+            if not expected(last):  # which says more than that something else is under way
+                last = str(refusal)
             sleep(PAUSE_S)
-    if deadline_s is not None and (short := _short(str(last), texts)):
+    if deadline_s is not None and (short := _short(last, texts)):
         raise OptbuildError(f"the deadline of {deadline_s:g} s is {short}: raise `deadline`")
     raise OptbuildError(f"a request is refused {ATTEMPTS} times: {last}", exit_code=1)
 

@@ -31,13 +31,18 @@ def real_time() -> Iterator[bool]:
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    except PermissionError:
+    except OSError:  # not allowed, or a sandbox that knows nothing of it
         yield False
         return
     try:
         yield True
     finally:
-        os.sched_setscheduler(0, policy, parameters)
+        try:
+            os.sched_setscheduler(0, policy, parameters)
+        except PermissionError:
+            # Whoever has it by `ulimit -r` may not take the flag back, which changes nothing for
+            # an ordinary process.
+            os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, parameters)
 
 
 @cache

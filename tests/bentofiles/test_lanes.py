@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from played import Model, opened, play, until
 
+from bentofiles import lanes as lanes_module
 from bentofiles.admission import Refused
 from bentofiles.lanes import Lanes
 from bentofiles.packing import Costs, size_of
@@ -259,8 +260,11 @@ def test_cancelled_requests_take_no_time_from_those_behind_them() -> None:
 APART = Costs(call_s=1e-3, token_s=1e-3, text_s=3.0)  # texts unlike in length do not run together
 
 
-def test_costs_that_are_far_too_high_do_not_refuse_for_ever() -> None:
+def test_costs_that_are_far_too_high_do_not_refuse_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of a slow moment, say: an idle server that refuses everything would never learn better."""
+    monkeypatch.setattr(lanes_module, "LEARNED_S", 0.0)
     model = Model()
     texts = ["a" * 4, "b" * 4000]  # a pass each
     with opened(model, costs=APART, deadline_s=5.0) as lanes:
@@ -281,7 +285,7 @@ def test_what_is_refused_at_rest_runs_one_part_at_a_time_and_stands_in_nobodys_w
     model = Model()
     model.gate.clear()
     texts = ["a" * 4, "b" * 4000]
-    with opened(model, count=2, costs=APART, deadline_s=4.5) as lanes:
+    with opened(model, count=2, costs=APART, deadline_s=4.0) as lanes:
 
         async def story() -> None:
             for _ in range(3):
@@ -292,6 +296,9 @@ def test_what_is_refused_at_rest_runs_one_part_at_a_time_and_stands_in_nobodys_w
             await until(lambda: len(model.batches) == 2)
             model.gate.set()
             assert await small == [1]
+            with pytest.raises(Refused):
+                lanes.submit(texts)  # what there is to learn has just been learned
+            assert not lanes.queued
 
         play(story)
     assert model.batches == [texts[1:], ["a"]]

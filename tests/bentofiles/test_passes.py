@@ -7,10 +7,10 @@ from bentofiles.passes import Passes
 
 def test_one_pass_of_a_process_that_was_stopped_says_little_of_the_next() -> None:
     passes = Passes(1)
-    passes.learn(cost_s=0.0025, took_s=5.0)
+    passes.learn(cost_s=0.0025, took_s=5.0, now_s=1.0)
     assert passes.slowdown < 1.2
     for _ in range(100):  # but a machine that is slow stays slow
-        passes.learn(cost_s=0.0025, took_s=0.025)
+        passes.learn(cost_s=0.0025, took_s=0.025, now_s=2.0)
     assert passes.slowdown == pytest.approx(10, rel=0.1)
 
 

@@ -18,6 +18,7 @@ class Wire(asyncio.Transport):
         self.writes: list[bytes] = []
         self.closed = False
         self.reads = True
+        self.unread_bytes = 1 << 17
         self.connection: Connection | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -34,6 +35,9 @@ class Wire(asyncio.Transport):
         if not self.closed and self.connection:
             asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
         self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread_bytes
 
     def abort(self) -> None:
         self.close()

@@ -25,9 +25,16 @@ def test_priority_lasts_as_long_as_the_run() -> None:
     assert os.sched_getscheduler(0) == before
 
 
-def test_without_the_right_it_goes_on_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(1, "Operation not permitted"), OSError(22, "Invalid argument")],
+    ids=["user", "sandbox"],
+)
+def test_without_the_right_it_goes_on_as_it_is(
+    error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
+        raise error
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     with real_time() as granted:
@@ -36,3 +43,20 @@ def test_without_the_right_it_goes_on_as_it_is(monkeypatch: pytest.MonkeyPatch) 
     with real_time() as granted:
         pass
     assert goes_first() == granted
+
+
+def test_who_has_the_right_by_a_limit_is_ordinary_again_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such a user may not take back that children are ordinary."""
+    policies: list[int] = []
+
+    def set_policy(_: int, policy: int, __: object) -> None:
+        if policies and not policy & os.SCHED_RESET_ON_FORK:
+            raise PermissionError(1, "Operation not permitted")
+        policies.append(policy & ~os.SCHED_RESET_ON_FORK)
+
+    monkeypatch.setattr(os, "sched_setscheduler", set_policy)
+    with real_time() as granted:
+        assert granted is True
+    assert policies == [os.SCHED_RR, os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK]
