@@ -210,7 +210,7 @@ def test_a_request_leaves_nothing_for_the_garbage_collector(
         watch = lean.Watch()
         await result()
         await asyncio.sleep(0.01)  # it is looked at once more
-        return sum(isinstance(one, Text) for one in gc.get_objects())
+        return sum(type(one) is Text for one in gc.get_objects())
 
     gc.collect()
     gc.disable()
