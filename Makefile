@@ -1,7 +1,7 @@
 # make demo   measure the bundled model on this machine, end to end; OUT=runs/again measures anew
 # make test   lint, types, tests; make pytest-rest: those that take long or need an engine
 # make bench  the speed of the tool itself
-# make peers  our variants beside other servers, about four hours; PEERS_OUT=runs/peers
+# make peers  our variants beside other servers, about five hours; PEERS_OUT=runs/peers
 #
 # On a machine without a GPU, spare yourself gigabytes of CUDA libraries:
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
