@@ -9,10 +9,22 @@ import pytest
 from peer_standins import SETTINGS, options
 from rich.console import Console
 
-from builder import _peers_compare, _peers_plan
+from builder import _peers_blocks, _peers_compare, _peers_plan, _peers_tune
 from builder._peers_compare import compare
+from builder._peers_saturate import Saturated
 from builder._peers_script import Best
 from variants._errors import OptbuildError
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loads that take no time, in a single round: what is found does not matter here."""
+    for module in (_peers_tune, _peers_blocks):
+        monkeypatch.setattr(
+            module, "saturate", lambda *_: Saturated(10, 100.0, 0.1, 0.1, 0, "", 1e-5)
+        )
+        monkeypatch.setattr(module, "warm", lambda *_: None)
+    monkeypatch.setattr(_peers_tune, "WITHIN", ())
 
 
 @pytest.mark.usefixtures("stand_ins")
