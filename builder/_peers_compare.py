@@ -210,13 +210,13 @@ def _tune(
     console: Console,
 ) -> Tuned:
     tuned: Tuned = {}
+    conditions = conditions_of(options.loads)
     for peer, python in pythons.items():
         peer_log = options.directory / "logs" / f"tune-{peer}.log"
         start = peer_start(peer, python, sources, peer_log, options.scripts)
         settings = options.script(peer).settings
         log = options.directory / "logs" / "client.log"
         seconds = min(TUNE_S, options.seconds)
-        conditions = conditions_of(options.loads)
         tuned[peer] = tune(start, settings, texts.texts, answers, seconds, log, conditions)
         for name, found in tuned[peer][1].items():
             shown = found

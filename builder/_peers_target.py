@@ -89,8 +89,7 @@ class PeerServer:
         self.cleanup.callback(self.child.stop)
         try:
             self._wait_until_it_answers()
-            if not goes_first():
-                self.child.yield_sessions()
+            self.child.yield_sessions()
         except BaseException:
             self.__exit__()
             raise

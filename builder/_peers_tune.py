@@ -1,6 +1,6 @@
 """The best settings of a peer, found before the first block."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import geometric_mean, median
 
@@ -23,7 +23,7 @@ Tuned = dict[str, tuple[Best | None, Probes]]  # by peer; None if none of its se
 
 
 def conditions_of(loads: Sequence[str]) -> list[str]:
-    """What settings are chosen for: a server that has much to do, or next to nothing."""
+    """What settings are chosen for: a server that has much to do, and then next to nothing."""
     return sorted({IDLE if LOADS[load].idle else BUSY for load in loads})
 
 
@@ -34,16 +34,15 @@ def tune(
     answers: Answers,
     seconds: float,
     log: Path,
-    conditions: Collection[str] = tuple(CONNECTIONS),
+    conditions: Sequence[str] = tuple(CONNECTIONS),
 ) -> tuple[Best | None, Probes]:
     """The settings with the highest throughput when busy, and those when nearly idle.
 
-    Busy are 64 and 16 connections (geometric mean), idle is one; where only one of the two is among
-    `conditions`, the other's settings are the same. The median of interleaved rounds, each on a
-    fresh server that has been warmed up as before a measured load; after each of them only those
-    that are near the best go on. What fails is tried once more in that round, and left out when it
-    fails again.
-    None if none of them works.
+    Busy are 64 and 16 connections (geometric mean), idle is one; where `conditions` (busy first)
+    are only one of the two, the other's settings are the same. The median of interleaved rounds,
+    each on a fresh server that has been warmed up as before a measured load; after each of them
+    only those that are near the best go on. What fails is tried once more in that round, and left
+    out when it fails again. None if none of them works.
     """
     rounds: dict[str, list[dict[str, float]]] = {words(one): [] for one in settings}
     found: dict[str, Mapping[str, float] | str] = {}
@@ -86,12 +85,10 @@ def tune(
             break  # nothing to choose between
     if not left:
         return None, found
-    first, *others = [
-        left[max(left, key=lambda name: middle(name, when))]
-        for when in CONNECTIONS
-        if when in conditions
-    ]
-    return Best(first, *others or [first]), found
+    busy, idle = (
+        max(left, key=lambda name: middle(name, when)) for when in (conditions[0], conditions[-1])
+    )
+    return Best(left[busy], left[idle]), found
 
 
 def _throughput(

@@ -66,6 +66,7 @@ class Child:
     ) -> None:
         self.log = log
         self.grace_s = grace_s
+        self.background = background
         log.parent.mkdir(parents=True, exist_ok=True)
 
         def before_exec() -> None:
@@ -138,11 +139,13 @@ class Child:
         return found
 
     def yield_sessions(self) -> None:
-        """Let the sessions that its descendants have opened come after other sessions.
+        """Of a child in the background: let the sessions that it has opened come after others.
 
         Where Linux groups processes by session (autogroup), a process's own priority counts only
         within its session, and BentoML gives each worker a session of its own.
         """
+        if not self.background:
+            return
         for process in [self.process.pid, *(found.pid for found in self.descendants())]:
             with contextlib.suppress(OSError):  # gone, or a kernel without this
                 _set_session_nice(process)

@@ -70,8 +70,7 @@ class Server:
             self._start()
             try:
                 self._wait_until_ready()
-                if self.background:
-                    self.child.yield_sessions()
+                self.child.yield_sessions()
             except BaseException:
                 self.__exit__()
                 raise
